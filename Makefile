@@ -1,0 +1,57 @@
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+OURS := --editable . --editable clients/python --editable models ./protos
+DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml models/pyproject.toml \
+	protos/pyproject.toml protos/hatch_build.py $(shell find protos -name '*.proto')
+DATA ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint types up train bench-predict clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+.venv/.suite: $(DISTRIBUTIONS)
+	@echo "Setting up .venv (a few minutes the first time)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) $(OURS)
+	@touch $@
+
+.venv/.dev: .venv/.suite
+	@echo "Adding the tools for tests and training"
+	@$(PIP) --editable '.[dev,training]' $(filter-out --editable .,$(OURS))
+	@touch $@
+
+.venv-triton/.ready: deploy/triton/install.py deploy/triton/requirements.txt deploy/triton/backends/onnxruntime/model.py
+	@echo "Setting up .venv-triton"
+	@$(PYTHON) deploy/triton/install.py --venv .venv-triton
+	@touch $@
+
+setup: .venv/.suite .venv-triton/.ready ## Make the virtual environments
+
+demo: setup ## Run the whole chain on a simulated game, or on DATA=<folder>, and write a report
+	@$(BIN)/python -m demo $(if $(DATA),--data $(DATA))
+
+up: setup ## Run Triton and the services until Ctrl-C
+	@$(BIN)/python -m deploy.local
+
+lint: .venv/.dev ## Check style
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/.dev ## Check types
+	@$(BIN)/mypy
+
+test: setup lint types ## Run every test
+	@$(BIN)/python -m pytest
+
+train: .venv/.dev ## Train the built-in model again
+	@$(BIN)/python -m training --out models/ghostback_models/ghosting_1_0_0
+
+bench-predict: setup ## Time PredictGhosts beside the model called directly
+	@$(BIN)/python -m benchmarks.predict
+
+clean: ## Remove everything made here
+	rm -rf .venv .venv-triton build out .run

@@ -1,0 +1,311 @@
+"""An asynchronous client of the four services: plain data and NumPy in and out."""
+
+import json
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace, TracebackType
+from typing import Self
+
+import grpc.aio
+import numpy as np
+from google.protobuf.message import Message
+from numpy.typing import NDArray
+
+from ghostback import convert, wire
+from ghostback.features.v1 import features_service_pb2
+from ghostback.ingest.v1 import ingest_service_pb2
+from ghostback.play import Game, Play, Samples
+from ghostback.predict.v1 import predict_service_pb2
+from ghostback.score.v1 import score_service_pb2
+from ghostback.tracking.v1 import operation_service_pb2, source_pb2
+
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{}],
+            "retryPolicy": {
+                "maxAttempts": 4,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "1s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        },
+        {
+            "name": [
+                {"service": "ghostback.ingest.v1.IngestService", "method": "StreamTags"},
+                {"service": "ghostback.score.v1.ScoreService", "method": "EvaluateModel"},
+            ]
+        },
+    ]
+}
+
+Points = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the services listen, `host:port`."""
+
+    ingest: str
+    features: str
+    predict: str
+    score: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """A batch that is on disk.
+
+    Attributes:
+        sequence: number of the batch within the stream, from 0.
+        accepted: samples stored as clean.
+        duplicates: samples that were there already.
+        quarantined: samples put into quarantine, by reason.
+    """
+
+    sequence: int
+    accepted: int
+    duplicates: int
+    quarantined: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A receiver the ball was thrown to, or could have been.
+
+    Attributes:
+        participant_id: the receiver.
+        actual: whether the ball was in fact thrown to this receiver.
+        receiver: (n_steps + 1, 2) yards, from pass forward to arrival, 0.1 s apart.
+        ball: (n_steps + 1, 2) yards.
+    """
+
+    participant_id: str
+    actual: bool
+    receiver: Points
+    ball: Points
+
+
+@dataclass(frozen=True, slots=True)
+class Ghost:
+    """A predicted trajectory.
+
+    Attributes:
+        defender_id: the defender.
+        target_id: the receiver targeted in this prediction.
+        path: (n_steps + 1, 2) yards, from pass forward to arrival, 0.1 s apart.
+    """
+
+    defender_id: str
+    target_id: str
+    path: Points
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The ghosts of one play.
+
+    Attributes:
+        model_version: which model version made them.
+        targets: the targets asked for.
+        ghosts: one for each defender and target.
+        skipped: defenders left out, with the reason.
+        message: the response as received, for passing on to `score`.
+    """
+
+    model_version: str
+    targets: tuple[Target, ...]
+    ghosts: tuple[Ghost, ...]
+    skipped: dict[str, str]
+    message: predict_service_pb2.PredictGhostsResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an evaluation is: passes scored, and passes to score."""
+
+    done: int
+    total: int
+
+
+class Client:
+    """One channel to each service; use as an async context manager.
+
+    Every unary call has a deadline; gRPC itself repeats calls that found a service unavailable, but for
+    those that may not be repeated blindly: `StreamTags` and `EvaluateModel`.
+
+    Raises:
+        grpc.aio.AioRpcError: from every call; `grpc_status.rpc_status.from_call` gives its details.
+    """
+
+    def __init__(self, addresses: Addresses, timeout: float = 30.0) -> None:
+        """Connect lazily.
+
+        Args:
+            addresses: where the services listen.
+            timeout: deadline of each call, seconds.
+        """
+        self._timeout = timeout
+        self._channels: list[grpc.aio.Channel] = []
+        self.ingest = self._stub(addresses.ingest, ingest_service_pb2, "IngestService")
+        self.features = self._stub(addresses.features, features_service_pb2, "FeaturesService")
+        self.predict = self._stub(addresses.predict, predict_service_pb2, "PredictService")
+        self.models = self._stub(addresses.predict, predict_service_pb2, "ModelService")
+        self.score = self._stub(addresses.score, score_service_pb2, "ScoreService")
+        self.operations = self._stub(addresses.score, operation_service_pb2, "OperationService")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for channel in self._channels:
+            await channel.close()
+
+    async def update_game(self, game: Game) -> None:
+        """Create a game or replace what is known of it."""
+        request = wire.view(ingest_service_pb2.UpdateGameRequest)(game=convert.game_to_message(game))
+        await self.ingest.UpdateGame(request, timeout=self._timeout)
+
+    async def update_play(self, play: Play, fields: Sequence[str] = ()) -> None:
+        """Create a play or update its metadata: the named fields, or all of them."""
+        request = wire.view(ingest_service_pb2.UpdatePlayRequest)(play=convert.play_to_message(play))
+        request.play.ClearField("samples")
+        request.update_mask.paths.extend(fields)
+        await self.ingest.UpdatePlay(request, timeout=self._timeout)
+
+    async def stream_tags(self, batches: AsyncIterable[tuple[str, Samples]]) -> AsyncIterator[Acknowledgement]:
+        """Stream batches of (play name, samples); gives an acknowledgement once each is on disk."""
+
+        async def requests() -> AsyncIterator[Message]:
+            sequence = 0
+            async for play, samples in batches:
+                yield wire.view(ingest_service_pb2.StreamTagsRequest)(
+                    play=play, sequence=sequence, samples=convert.samples_to_message(samples)
+                )
+                sequence += 1
+
+        async for response in self.ingest.StreamTags(requests()):
+            yield Acknowledgement(
+                response.sequence, response.accepted_count, response.duplicate_count, _counts(response.quarantined)
+            )
+
+    async def get_play(self, name: str) -> Play:
+        """A play with its clean samples."""
+        request = wire.view(ingest_service_pb2.GetPlayRequest)(name=name)
+        return convert.play_from_message((await self.ingest.GetPlay(request, timeout=self._timeout)).play)
+
+    async def list_plays(self, game: str) -> AsyncIterator[Play]:
+        """The plays of a game, without samples."""
+        token = ""
+        while True:
+            request = wire.view(ingest_service_pb2.ListPlaysRequest)(parent=game, page_token=token)
+            response = await self.ingest.ListPlays(request, timeout=self._timeout)
+            for message in response.plays:
+                yield convert.play_from_message(message)
+            token = response.next_page_token
+            if not token:
+                return
+
+    async def quality_report(self, name: str) -> tuple[int, dict[str, int]]:
+        """Number of samples accepted, and quarantined by reason, of a game or a play."""
+        request = wire.view(ingest_service_pb2.GetQualityReportRequest)(name=name)
+        response = await self.ingest.GetQualityReport(request, timeout=self._timeout)
+        return response.accepted_count, _counts(response.quarantined)
+
+    async def predict_ghosts(
+        self, play: str | Play, target_ids: Sequence[str] = (), defender_ids: Sequence[str] = (), model: str = ""
+    ) -> Prediction:
+        """Ghosts of a play, given by name or whole, for some targets; by default for the actual one."""
+        request = wire.view(predict_service_pb2.PredictGhostsRequest)(
+            source=_source(play), target_ids=target_ids, defender_ids=defender_ids, model=model
+        )
+        response = await self.predict.PredictGhosts(request, timeout=self._timeout)
+        return Prediction(
+            model_version=response.model_version,
+            targets=tuple(
+                Target(
+                    target.participant_id,
+                    target.actual,
+                    convert.path_from_message(target.receiver, "receiver"),
+                    convert.path_from_message(target.ball, "ball"),
+                )
+                for target in response.targets
+            ),
+            ghosts=tuple(
+                Ghost(ghost.defender_id, ghost.target_id, convert.path_from_message(ghost.path, "path"))
+                for ghost in response.ghosts
+            ),
+            skipped={skipped.participant_id: skipped.description for skipped in response.skipped},
+            message=response,
+        )
+
+    async def score_actual(self, play: str | Play, score_profile: str = "") -> score_service_pb2.ScorePlayResponse:
+        """Scores of the actual trajectories of a play."""
+        request = wire.view(score_service_pb2.ScorePlayRequest)(actual=_source(play), score_profile=score_profile)
+        response: score_service_pb2.ScorePlayResponse = await self.score.ScorePlay(request, timeout=self._timeout)
+        return response
+
+    async def score_ghosts(
+        self, prediction: Prediction, score_profile: str = ""
+    ) -> score_service_pb2.ScorePlayResponse:
+        """Scores of the ghosts of a play."""
+        request = wire.view(score_service_pb2.ScorePlayRequest)(score_profile=score_profile)
+        request.ghosts.targets.MergeFrom(prediction.message.targets)
+        request.ghosts.ghosts.MergeFrom(prediction.message.ghosts)
+        response: score_service_pb2.ScorePlayResponse = await self.score.ScorePlay(request, timeout=self._timeout)
+        return response
+
+    async def evaluate_model(
+        self,
+        game: str,
+        model: str = "",
+        score_profiles: Sequence[str] = (),
+        spoiled_fraction: float = 0.0,
+        seed: int = 0,
+    ) -> AsyncIterator[Progress | score_service_pb2.EvaluateModelResult]:
+        """Score a model on every pass of a game: gives progress, then the result.
+
+        Raises:
+            RuntimeError: the evaluation failed on the server.
+        """
+        request = wire.view(score_service_pb2.EvaluateModelRequest)(
+            parent=game, model=model, score_profiles=score_profiles, spoiled_fraction=spoiled_fraction, seed=seed
+        )
+        operation = (await self.score.EvaluateModel(request, timeout=self._timeout)).operation
+        wait = wire.view(operation_service_pb2.WaitOperationRequest)(name=operation.name)
+        wait.timeout.FromMilliseconds(250)
+        while not operation.done:
+            operation = (await self.operations.WaitOperation(wait, timeout=self._timeout)).operation
+            metadata = score_service_pb2.EvaluateModelMetadata()
+            if operation.metadata.Unpack(metadata):
+                yield Progress(metadata.done_count, metadata.total_count)
+        if operation.HasField("error"):
+            raise RuntimeError(operation.error.message)
+        result = score_service_pb2.EvaluateModelResult()
+        operation.response.Unpack(result)
+        yield result
+
+    def _stub(self, address: str, module: object, service: str) -> SimpleNamespace:
+        channel = grpc.aio.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", 16 * 1024 * 1024),
+                ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+            ],
+        )
+        self._channels.append(channel)
+        return wire.stub(module.DESCRIPTOR.services_by_name[service], channel)  # type: ignore[attr-defined]
+
+
+def _source(play: str | Play) -> source_pb2.PlaySource:
+    if isinstance(play, str):
+        return wire.view(source_pb2.PlaySource)(name=play)
+    return wire.view(source_pb2.PlaySource)(play=convert.play_to_message(play))
+
+
+def _counts(messages: Sequence[ingest_service_pb2.QuarantineCount]) -> dict[str, int]:
+    names = ingest_service_pb2.QuarantineReason
+    return {names.Name(m.reason).removeprefix("QUARANTINE_REASON_"): m.count for m in messages}

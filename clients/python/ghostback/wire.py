@@ -1,0 +1,133 @@
+"""Wire views: protobuf messages whose packed columns are read and written as arrays.
+
+A packed repeated field of a fixed-width type has the same bytes on the wire as a `bytes` field of
+the same number. For every message of the contract this module builds a twin class, its *view*, in
+which such fields are `repeated bytes`; gRPC parses into and serialises from the view. What is sent
+is byte for byte what the generated classes send, but a column becomes an array without a Python
+object for each value. Views carry the generated classes' types; only columns are reached
+differently, through `read_column` and `write_column`.
+"""
+
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+
+import grpc
+import grpc.aio
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from numpy.typing import NDArray
+
+_DTYPES: dict[int, np.dtype[Any]] = {
+    FieldDescriptor.TYPE_FLOAT: np.dtype("<f4"),
+    FieldDescriptor.TYPE_DOUBLE: np.dtype("<f8"),
+    FieldDescriptor.TYPE_FIXED32: np.dtype("<u4"),
+    FieldDescriptor.TYPE_FIXED64: np.dtype("<u8"),
+    FieldDescriptor.TYPE_SFIXED32: np.dtype("<i4"),
+    FieldDescriptor.TYPE_SFIXED64: np.dtype("<i8"),
+}
+_POOL = descriptor_pool.DescriptorPool()
+_COLUMN_DTYPES: dict[tuple[str, str], np.dtype[Any]] = {}
+
+M = TypeVar("M", bound=Message)
+
+
+def view(message_class: type[M]) -> type[M]:
+    """The view of a generated message class; itself when given a view."""
+    return cast(type[M], _view_of(message_class.DESCRIPTOR))
+
+
+@cache
+def _view_of(descriptor: Descriptor) -> type[Message]:
+    _add_file(descriptor.file)
+    return message_factory.GetMessageClass(_POOL.FindMessageTypeByName(descriptor.full_name))
+
+
+@cache
+def _add_file(file: FileDescriptor) -> None:
+    if file.pool is _POOL:
+        return
+    for dependency in file.dependencies:
+        _add_file(dependency)
+    definition = descriptor_pb2.FileDescriptorProto()
+    file.CopyToProto(definition)
+    for message in definition.message_type:
+        _turn_columns_into_bytes(message, f"{file.package}.{message.name}")
+    _POOL.Add(definition)
+
+
+def _turn_columns_into_bytes(message: descriptor_pb2.DescriptorProto, full_name: str) -> None:
+    for field in message.field:
+        dtype = _DTYPES.get(field.type)
+        if field.label == FieldDescriptor.LABEL_REPEATED and dtype is not None:
+            field.type = descriptor_pb2.FieldDescriptorProto.TYPE_BYTES
+            field.options.ClearField("packed")
+            _COLUMN_DTYPES[full_name, field.name] = dtype
+    for nested in message.nested_type:
+        _turn_columns_into_bytes(nested, f"{full_name}.{nested.name}")
+
+
+def read_column(message: Message, name: str) -> NDArray[Any]:
+    """The values of a packed fixed-width field, of a view or of a generated message: (n,), read-only.
+
+    Raises:
+        ValueError: the field's bytes are not a whole number of values.
+    """
+    field = message.DESCRIPTOR.fields_by_name[name]
+    values = getattr(message, name)
+    if field.type != FieldDescriptor.TYPE_BYTES:
+        column: NDArray[Any] = np.asarray(values, dtype=_DTYPES[field.type])
+        return column
+    return np.frombuffer(values[0] if len(values) == 1 else b"".join(values), _column_dtype(message, name))
+
+
+def _column_dtype(message: Message, name: str) -> np.dtype[Any]:
+    return _COLUMN_DTYPES[message.DESCRIPTOR.full_name, name]
+
+
+def write_column(message: Message, name: str, values: NDArray[Any]) -> None:
+    """Put values into a packed fixed-width field of a view: (n,), converted to the field's type."""
+    dtype = _column_dtype(message, name)
+    column = getattr(message, name)
+    del column[:]
+    if len(values):
+        column.append(np.ascontiguousarray(values, dtype).tobytes())
+
+
+def reparse_unpacked(message: M) -> M:
+    """A generated message with the content of a view, for senders that did not pack their columns.
+
+    A view sees unpacked values as unknown fields; they survive serialisation.
+    """
+    generated = message_factory.GetMessageClass(
+        descriptor_pool.Default().FindMessageTypeByName(message.DESCRIPTOR.full_name)
+    )
+    return cast(M, generated.FromString(message.SerializeToString()))
+
+
+def stub(service: ServiceDescriptor, channel: grpc.Channel | grpc.aio.Channel) -> SimpleNamespace:
+    """Callables for every method of a service, by name, that take and give views."""
+    methods = {}
+    for method in service.methods:
+        kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+        methods[method.name] = getattr(channel, kind)(
+            f"/{service.full_name}/{method.name}",
+            request_serializer=_view_of(method.input_type).SerializeToString,
+            response_deserializer=_view_of(method.output_type).FromString,
+        )
+    return SimpleNamespace(**methods)
+
+
+def handlers(service: ServiceDescriptor, servicer: object) -> grpc.GenericRpcHandler:
+    """GRPC handlers that call the servicer's methods, by name, with views."""
+    methods = {}
+    for method in service.methods:
+        kind = f"{'stream' if method.client_streaming else 'unary'}_{'stream' if method.server_streaming else 'unary'}"
+        methods[method.name] = getattr(grpc, f"{kind}_rpc_method_handler")(
+            getattr(servicer, method.name),
+            request_deserializer=_view_of(method.input_type).FromString,
+            response_serializer=_view_of(method.output_type).SerializeToString,
+        )
+    return grpc.method_handlers_generic_handler(service.full_name, methods)

@@ -1,0 +1,27 @@
+"""Settings that every service has, from flags, then environment, then defaults."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """Base of a service's settings: `--port 9000` or `GHOSTBACK_PORT=9000`."""
+
+    model_config = SettingsConfigDict(env_prefix="GHOSTBACK_", cli_kebab_case=True, cli_hide_none_type=True)
+
+    host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 0
+    metrics_port: Annotated[int, Field(ge=0, le=65535, description="Port of /metrics; 0 takes a free one.")] = 0
+    ready_file: Annotated[
+        Path | None, Field(description="Written once the service answers: JSON with its addresses and pid.")
+    ] = None
+    log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
+    drain_seconds: Annotated[float, Field(ge=0, description="How long calls in flight may take at shutdown.")] = 10.0
+    max_message_bytes: Annotated[int, Field(gt=0, description="Largest message taken or sent.")] = 16 * 1024 * 1024
+    max_concurrent_calls: Annotated[int, Field(gt=0, description="Calls beyond this are refused.")] = 256
+    upstream_timeout_seconds: Annotated[
+        float, Field(gt=0, description="Deadline of calls to other services where the caller set none.")
+    ] = 10.0

@@ -1,0 +1,83 @@
+"""Domain errors as gRPC statuses with details."""
+
+import grpc
+from google.protobuf import any_pb2
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from ghostback.convert import InvalidMessage
+from services.common import errors
+
+ERROR_DOMAIN = "ghostback"
+
+_CODES: dict[type[errors.DomainError], int] = {
+    errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
+    errors.NotFound: code_pb2.NOT_FOUND,
+    errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
+    errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
+    errors.Unavailable: code_pb2.UNAVAILABLE,
+    errors.DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
+}
+
+
+def status_of(error: errors.DomainError | InvalidMessage) -> status_pb2.Status:
+    """The status of an error: code, message, `ErrorInfo`, and `BadRequest` where fields are to blame."""
+    if isinstance(error, InvalidMessage):
+        error = errors.InvalidInput(error.reason, [errors.Violation(error.field, error.description)])
+    details: list[Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata)
+    ]
+    if isinstance(error, errors.InvalidInput):
+        violations = [
+            error_details_pb2.BadRequest.FieldViolation(field=v.field, description=v.description, reason=error.reason)
+            for v in error.violations
+        ]
+        details.append(error_details_pb2.BadRequest(field_violations=violations))
+    return _status(_CODES[type(error)], error.message, details)
+
+
+def internal(request_id: str) -> status_pb2.Status:
+    """The status of a defect: nothing of its cause, only where to look it up."""
+    info = error_details_pb2.ErrorInfo(reason="INTERNAL", domain=ERROR_DOMAIN, metadata={"request_id": request_id})
+    return _status(code_pb2.INTERNAL, f"internal error; the server's log has it under request id {request_id}", [info])
+
+
+def error_of(call_error: grpc.aio.AioRpcError, upstream: str) -> errors.DomainError:
+    """What a failed call to another service means to our own caller.
+
+    Errors about the request are passed on as they are; everything else means that the other
+    service is unavailable.
+    """
+    reason, metadata, violations = "", {}, []
+    for detail in getattr(rpc_status.from_call(call_error), "details", ()):  # type: ignore[arg-type]
+        info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            reason, metadata = info.reason, dict(info.metadata)
+        elif detail.Unpack(bad_request):
+            violations = [errors.Violation(v.field, v.description) for v in bad_request.field_violations]
+    message = call_error.details() or ""
+    if reason:
+        match call_error.code():
+            case grpc.StatusCode.INVALID_ARGUMENT:
+                return errors.InvalidInput(reason, violations)
+            case grpc.StatusCode.NOT_FOUND:
+                return errors.NotFound(reason, message, metadata.get("resource", ""))
+            case grpc.StatusCode.FAILED_PRECONDITION:
+                return errors.FailedPrecondition(reason, message, metadata.get("subject", ""))
+            case grpc.StatusCode.UNAVAILABLE:
+                return errors.Unavailable(reason, message, **metadata)
+    if call_error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        return errors.DeadlineExceeded("DEADLINE_EXCEEDED", f"{upstream} did not answer before the deadline")
+    return errors.Unavailable(
+        "UPSTREAM_UNAVAILABLE", f"{upstream} does not answer: {call_error.code().name} {message}", upstream=upstream
+    )
+
+
+def _status(code: int, message: str, details: list[Message]) -> status_pb2.Status:
+    status = status_pb2.Status(code=code, message=message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status

@@ -1,0 +1,63 @@
+"""Calls to other services: one channel a target, the caller's deadline and request id passed on."""
+
+import time
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+
+from ghostback import wire
+from services.common import errors, interceptor, status
+from services.common.settings import ServiceSettings
+
+
+class Upstream:
+    """One service of another server."""
+
+    def __init__(self, name: str, address: str, service: ServiceDescriptor, settings: ServiceSettings) -> None:
+        self._name = name
+        self._timeout = settings.upstream_timeout_seconds
+        self._channel = grpc.aio.insecure_channel(
+            address,
+            options=[
+                ("grpc.max_receive_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_message_bytes),
+                ("grpc.initial_reconnect_backoff_ms", 100),
+                ("grpc.max_reconnect_backoff_ms", 1000),
+            ],
+        )
+        self._stub = wire.stub(service, self._channel)
+        self._target = f"{name} at {address}"
+
+    async def call(self, method: str, request: Message) -> Any:
+        """Call a unary method.
+
+        Raises:
+            DomainError: what the other service refused, or that it does not answer.
+        """
+        timeout = remaining_seconds(self._timeout)
+        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()),)
+        try:
+            return await getattr(self._stub, method)(request, timeout=timeout, metadata=metadata)
+        except grpc.aio.AioRpcError as error:
+            raise status.error_of(error, self._target) from None
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._channel.close()
+
+
+def remaining_seconds(default: float) -> float:
+    """Seconds until the caller of the call being served gives up; the default where it set no deadline.
+
+    Raises:
+        DeadlineExceeded: the deadline has passed.
+    """
+    until = interceptor.deadline.get()
+    if until is None:
+        return default
+    remaining = until - time.monotonic()
+    if remaining <= 0:
+        raise errors.DeadlineExceeded("DEADLINE_EXCEEDED", "the caller's deadline passed before the answer was ready")
+    return remaining
