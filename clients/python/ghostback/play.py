@@ -51,9 +51,11 @@ class PlayState(StrEnum):
     NULLIFIED = "NULLIFIED"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Samples:
     """Columns of samples, one row for one tag at one frame; all columns have the same length n.
+
+    Two are equal when all columns are, NaN equal to NaN.
 
     Attributes:
         tag_id: (n,) which tag, unique within a game.
@@ -79,6 +81,13 @@ class Samples:
 
     def __len__(self) -> int:
         return len(self.tag_id)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Samples) and all(
+            np.array_equal(getattr(self, name), getattr(other, name), equal_nan=True) for name in SAMPLE_DTYPES
+        )
+
+    __hash__ = None  # type: ignore[assignment]
 
     def take(self, rows: NDArray[np.bool_] | NDArray[np.intp] | slice) -> Self:
         """The chosen rows, in the order given."""

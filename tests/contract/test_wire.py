@@ -1,0 +1,56 @@
+"""What goes over the wire stays what it was."""
+
+import json
+
+import numpy as np
+import pytest
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message_factory import GetMessageClass
+
+from ghostback import wire
+from tests.contract.examples import GOLDEN, descriptors, example, wire_bytes
+
+FIXED_WIDTH = {
+    FieldDescriptor.TYPE_FLOAT,
+    FieldDescriptor.TYPE_DOUBLE,
+    FieldDescriptor.TYPE_FIXED32,
+    FieldDescriptor.TYPE_FIXED64,
+    FieldDescriptor.TYPE_SFIXED32,
+    FieldDescriptor.TYPE_SFIXED64,
+}
+
+
+def ids(descriptor: Descriptor) -> str:
+    return descriptor.full_name
+
+
+def test_wire_bytes_are_the_golden_ones() -> None:
+    assert wire_bytes() == json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.parametrize("descriptor", descriptors(), ids=ids)
+def test_an_example_survives_the_wire(descriptor: Descriptor) -> None:
+    message = example(descriptor)
+    assert GetMessageClass(descriptor).FromString(message.SerializeToString()) == message
+
+
+@pytest.mark.parametrize("descriptor", descriptors(), ids=ids)
+def test_a_view_sends_the_very_same_bytes(descriptor: Descriptor) -> None:
+    sent = example(descriptor).SerializeToString(deterministic=True)
+    view = wire.view(GetMessageClass(descriptor))
+    assert view.FromString(sent).SerializeToString(deterministic=True) == sent
+
+
+@pytest.mark.parametrize("descriptor", descriptors(), ids=ids)
+def test_a_view_reads_the_columns_that_were_sent(descriptor: Descriptor) -> None:
+    message = example(descriptor)
+    viewed = wire.view(GetMessageClass(descriptor)).FromString(message.SerializeToString())
+    for field in descriptor.fields:
+        if field.is_repeated and field.type in FIXED_WIDTH:
+            np.testing.assert_array_equal(wire.read_column(viewed, field.name), list(getattr(message, field.name)))
+
+
+def test_numbers_in_columns_are_of_fixed_width() -> None:
+    for descriptor in descriptors():
+        if descriptor.name in {"Samples", "Path"}:
+            assert all(field.type in FIXED_WIDTH for field in descriptor.fields if field.is_repeated)
