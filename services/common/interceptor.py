@@ -1,5 +1,7 @@
 """What happens around every call: request id, deadline, log line, metrics, errors as statuses."""
 
+from __future__ import annotations
+
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable

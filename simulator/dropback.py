@@ -1,0 +1,208 @@
+"""From the snap to the release, hand-off or collapse of the pocket: the part no target changes."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostback.play import FIELD_WIDTH
+from simulator import motion
+from simulator.motion import arrive, length, limited, unit
+from simulator.playbook import DEFENSE, ELIGIBLE, LINE, N_DEFENSE, N_ELIGIBLE, N_PLAYERS, QUARTERBACK, Job, Kind
+from simulator.script import N_CORNERS, RATE, Floats, Ints, Scripts
+
+MEMORY = 5
+"""Frames, the present one included, that a defender's sight may lag over."""
+_CUT_SPEED = 4.2  # yards per second carried through a route's corner
+_ENGAGED_SPEED = 1.3
+_ZONE_WIDTH = {Job.UNDER: 7.0, Job.DEEP: 11.0}
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Where n plays stand at an instant.
+
+    Attributes:
+        position: (5, n, 22, 2) yards, the present first, then up to four frames back.
+        velocity: (5, n, 22, 2) yards per second, likewise.
+        acceleration: (n, 22, 2) yards per second squared.
+        corner: (n, 5) the corner each receiver runs to.
+    """
+
+    position: Floats
+    velocity: Floats
+    acceleration: Floats
+    corner: Ints
+
+    def take(self, rows: Ints) -> Self:
+        """The states of the chosen plays, repeated where asked."""
+        return type(self)(
+            self.position[:, rows], self.velocity[:, rows], self.acceleration[rows], self.corner[rows]
+        )
+
+    def moved(self, wish: Floats, scripts: Scripts) -> Self:
+        """The state a step later when everyone wishes for the given velocity, (n, 22, 2)."""
+        position, velocity, acceleration = motion.step(
+            self.position[0], self.velocity[0], self.acceleration, wish, scripts.top_speed, scripts.burst
+        )
+        return type(self)(
+            np.concatenate([position[None], self.position[:-1]]),
+            np.concatenate([velocity[None], self.velocity[:-1]]),
+            acceleration,
+            next_corner(scripts, position[:, ELIGIBLE], self.corner),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Dropback:
+    """How n plays went until their action.
+
+    Attributes:
+        position: (n_frames, n, 22, 2) yards, from the snap; frames after a play's action mean nothing.
+        velocity: (n_frames, n, 22, 2) yards per second.
+        state: at each play's action.
+    """
+
+    position: Floats
+    velocity: Floats
+    state: State
+
+
+def run(scripts: Scripts) -> Dropback:
+    """Play everything up to the action, `scripts.action` frames after the snap."""
+    n = len(scripts)
+    state = State(
+        np.repeat(scripts.start[None], MEMORY, axis=0),
+        np.zeros((MEMORY, n, N_PLAYERS, 2)),
+        np.zeros((n, N_PLAYERS, 2)),
+        np.zeros((n, N_ELIGIBLE), np.intp),
+    )
+    positions, velocities, at_action = [scripts.start], [np.zeros_like(scripts.start)], state
+    for frame in range(int(scripts.action.max())):
+        time = np.full(n, frame / RATE)
+        wish = np.concatenate(
+            [
+                arrive(state.position[0, :, QUARTERBACK], scripts.pocket, 4.5)[:, None],
+                protect(scripts, state, time),
+                routes(scripts, state, time),
+                defend(scripts, state, time),
+            ],
+            axis=1,
+        )
+        state = state.moved(wish, scripts)
+        positions.append(state.position[0])
+        velocities.append(state.velocity[0])
+        now = scripts.action == frame + 1
+        at_action = State(
+            np.where(now[:, None, None], state.position, at_action.position),
+            np.where(now[:, None, None], state.velocity, at_action.velocity),
+            np.where(now[:, None, None], state.acceleration, at_action.acceleration),
+            np.where(now[:, None], state.corner, at_action.corner),
+        )
+    return Dropback(np.array(positions), np.array(velocities), at_action)
+
+
+def protect(scripts: Scripts, state: State, time: Floats) -> Floats:
+    """Wishes (n, 5, 2) of the line: stay between the nearest rusher and the quarterback, or drive him back."""
+    position = state.position[0]
+    own, defenders = position[:, LINE], position[:, DEFENSE]
+    gap = length(defenders[:, None] - own[:, :, None]) + 99.0 * (scripts.job[:, None] != Job.RUSH)
+    rusher = np.take_along_axis(defenders, gap.argmin(-1)[..., None], axis=1)
+    runs = (scripts.kind == Kind.RUN)[:, None, None]
+    guarded = np.where(runs, rusher + (0.6, 0.0), rusher + 0.9 * unit(position[:, :1] - rusher))
+    hold = scripts.start[:, LINE] + np.where(runs, (2.0, 0.0), (-2.0, 0.0))
+    place = np.where((gap.min(-1) < 5.0)[..., None], guarded, hold)
+    return arrive(own, place, 3.5)
+
+
+def next_corner(scripts: Scripts, receivers: Floats, corner: Ints) -> Ints:
+    """The corners to run to, (n, 5), once those reached are ticked off."""
+    place = np.take_along_axis(scripts.corners, corner[..., None, None], axis=2)[..., 0, :]
+    return np.minimum(corner + (length(place - receivers) < 0.9), N_CORNERS - 1)
+
+
+def routes(scripts: Scripts, state: State, time: Floats) -> Floats:
+    """Wishes (n, 5, 2) of the eligible receivers: their routes, with a jam or a block before them."""
+    own = state.position[0, :, ELIGIBLE]
+    place = np.take_along_axis(scripts.corners, state.corner[..., None, None], axis=2)[..., 0, :]
+    away = place - own
+    through = np.sqrt(_CUT_SPEED**2 + 12.0 * length(away))
+    pace = scripts.route_pace * scripts.top_speed[:, ELIGIBLE]
+    elapsed = time[:, None]
+    pace = np.where(elapsed < scripts.jammed, 0.35 * pace, pace)
+    pace = np.where(elapsed < scripts.route_delay, 0.6, pace)
+    running = unit(away) * np.minimum(through, pace)[..., None]
+    return np.where((state.corner == N_CORNERS - 1)[..., None], arrive(own, place, pace), running)
+
+
+def rush(scripts: Scripts, state: State, time: Floats, goal: Floats) -> Floats:
+    """Wishes (n, 11, 2) of defenders if all rushed the goal (n, 2); a block slows those near a lineman."""
+    own = state.position[0, :, DEFENSE]
+    blocked = length(own[:, :, None] - state.position[0, :, None, LINE]).min(-1) < 1.6
+    blocked &= time[:, None] < scripts.shed
+    speed = np.where(blocked, _ENGAGED_SPEED, 0.9 * scripts.top_speed[:, DEFENSE])
+    return arrive(own, goal[:, None], speed)
+
+
+def defend(scripts: Scripts, state: State, time: Floats) -> Floats:
+    """Wishes (n, 11, 2) of the defense, which does not know where the ball will go."""
+    job = scripts.job[..., None]
+    return np.where(
+        job == Job.RUSH,
+        rush(scripts, state, time, state.position[0, :, QUARTERBACK]),
+        np.where(job == Job.MAN, _cover_man(scripts, state, time), _cover_zone(scripts, state)),
+    )
+
+
+def _seen(scripts: Scripts, columns: Floats) -> Floats:
+    """What each defender sees of the receivers, (n, 11, 5, 2): the world as it was `lag` frames ago."""
+    plays = np.arange(len(scripts))[:, None]
+    seen: Floats = columns[:, :, ELIGIBLE][scripts.lag, plays]
+    return seen
+
+
+def _cover_man(scripts: Scripts, state: State, time: Floats) -> Floats:
+    """Stay on the man: over the top while there is a cushion, then on his hip; always a little late."""
+    own = state.position[0, :, DEFENSE]
+    chosen = scripts.man[..., None, None]
+    position = np.take_along_axis(_seen(scripts, state.position), chosen, axis=2)[..., 0, :]
+    velocity = np.take_along_axis(_seen(scripts, state.velocity), chosen, axis=2)[..., 0, :]
+    position = position + velocity * (0.8 * scripts.lag[..., None] / RATE)
+    cushion = scripts.cushion * np.clip(1.0 - time[:, None] / 2.4, 0.0, 1.0)
+    cushion = np.minimum(cushion, np.maximum(own[..., 0] - position[..., 0], 0.0))
+    behind = np.where(length(own - position) < 1.2, 0.0, 0.4)
+    place = position + np.stack([cushion + behind, scripts.leverage], axis=-1)
+    place[..., 1] = np.clip(place[..., 1], 1.0, FIELD_WIDTH - 1.0)
+    backpedal = np.where(cushion > 3.5, 5.5, 0.97 * scripts.top_speed[:, DEFENSE])
+    return limited(velocity + 2.2 * (place - own), backpedal)
+
+
+def _cover_zone(scripts: Scripts, state: State) -> Floats:
+    """Drop to the landmark, lean to the most pressing receiver in the zone, stay above him when deep."""
+    own = state.position[0, :, DEFENSE]
+    position, velocity = _seen(scripts, state.position), _seen(scripts, state.velocity)
+    deep = scripts.job == Job.DEEP
+    width = np.where(deep, _ZONE_WIDTH[Job.DEEP], _ZONE_WIDTH[Job.UNDER])[..., None]
+    off = position + 0.4 * velocity - scripts.landmark[:, :, None]
+    depth = np.where(deep[..., None], np.minimum(off[..., 0] + 6.0, 0.0) / 12.0, off[..., 0] / 7.0)
+    first_read = np.arange(N_ELIGIBLE) == scripts.first_read[:, None, None]
+    pressing = np.exp(-((off[..., 1] / width) ** 2) - depth**2) * np.where(first_read, 1.3, 1.0)
+    threat = pressing.argmax(-1)[..., None]
+    weight = np.minimum(np.take_along_axis(pressing, threat, axis=2), 1.0)
+    at = np.take_along_axis(position, threat[..., None], axis=2)[..., 0, :]
+    going = np.take_along_axis(velocity, threat[..., None], axis=2)[..., 0, :]
+    lean = np.where(deep[..., None], (0.0, 0.65), (0.5, 0.7)) * weight
+    place = scripts.landmark + lean * (at - scripts.landmark)
+    above = np.where(deep & (weight[..., 0] > 0.3), at[..., 0] + 3.0, -np.inf)
+    place[..., 0] = np.clip(np.maximum(place[..., 0], above), None, 118.5)
+    wish = 0.6 * weight * going + 1.4 * (place - own)
+    return limited(wish, 0.9 * scripts.top_speed[:, DEFENSE])
+
+
+def noticed(frames: Floats, since: NDArray[np.intp] | int) -> NDArray[np.bool_]:
+    """Whether reactions due after the given seconds have set in `since` frames on."""
+    return np.asarray(since)[..., None] >= np.rint(frames * RATE)
+
+
+__all__ = ["MEMORY", "N_DEFENSE", "Dropback", "State", "defend", "noticed", "protect", "routes", "run", "rush"]

@@ -1,0 +1,66 @@
+"""How players move: they wish for a velocity and get what legs allow."""
+
+import numpy as np
+
+from simulator.script import RATE, Floats
+
+STEP = 1.0 / RATE
+"""Seconds a step lasts."""
+MAX_ACCELERATION = 8.0
+"""No player speeds up, brakes or turns harder, yards per second squared."""
+_BRAKE = 7.5
+_LATERAL = 6.0
+_RESPONSE = 0.18  # seconds in which a wished change of velocity would be made
+_CARRY = 0.35  # share of the last acceleration carried into the next step
+
+
+def length(vectors: Floats) -> Floats:
+    """Euclidean length along the last axis, which is dropped."""
+    return np.sqrt(vectors[..., 0] ** 2 + vectors[..., 1] ** 2)
+
+
+def unit(vectors: Floats) -> Floats:
+    """Vectors of length one with the same heading; zero stays zero."""
+    return vectors / np.maximum(length(vectors), 1e-9)[..., None]
+
+
+def limited(vectors: Floats, most: Floats | float) -> Floats:
+    """Vectors shortened to at most the given lengths."""
+    return vectors * np.minimum(1.0, most / np.maximum(length(vectors), 1e-9))[..., None]
+
+
+def arrive(position: Floats, place: Floats, speed: Floats | float) -> Floats:
+    """Velocity that goes to a place and stops there."""
+    away = place - position
+    distance = length(away)
+    return unit(away) * np.minimum(np.minimum(speed, np.sqrt(9.0 * distance)), 3.0 * distance)[..., None]
+
+
+def step(
+    position: Floats, velocity: Floats, acceleration: Floats, wish: Floats, top_speed: Floats, burst: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Positions, velocities and accelerations 0.1 s later.
+
+    Speeding up gets harder with speed, turning is limited at speed, braking is stronger than
+    speeding up, and a change of acceleration takes time.
+
+    Args:
+        position: (..., 2) yards.
+        velocity: (..., 2) yards per second.
+        acceleration: (..., 2) yards per second squared.
+        wish: (..., 2) wished velocity.
+        top_speed: (...) yards per second.
+        burst: (...) acceleration from standing.
+    """
+    speed = length(velocity)
+    wanted = (limited(wish, top_speed) - velocity) / _RESPONSE
+    heading = unit(velocity)
+    along = (wanted * heading).sum(-1)
+    across = wanted - along[..., None] * heading
+    forward = burst * (1.0 - 0.7 * np.minimum(speed / top_speed, 1.0))
+    running = np.clip(along, -_BRAKE, forward)[..., None] * heading + limited(across, _LATERAL)
+    standing = limited(wanted, burst)
+    share = np.clip(speed - 0.5, 0.0, 1.0)[..., None]
+    allowed = limited(share * running + (1.0 - share) * standing, MAX_ACCELERATION)
+    after = limited(velocity + STEP * (_CARRY * acceleration + (1.0 - _CARRY) * allowed), top_speed)
+    return position + 0.5 * STEP * (velocity + after), after, (after - velocity) / STEP

@@ -1,0 +1,274 @@
+"""What teams line up in, run and play: formations, the route tree, coverages.
+
+All places are yards with the offense moving toward +x. Twenty-two *slots* stand for the players of
+a play: 0 the quarterback, 1-5 the line from left to right (larger y is left), 6-10 the eligible
+receivers, 11-14 the defensive line, 15-17 linebackers or extra backs, 18-19 the left and right
+cornerback, 20 the free and 21 the strong safety.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+QUARTERBACK = 0
+N_LINE, N_ELIGIBLE, N_DEFENSE, N_PLAYERS = 5, 5, 11, 22
+LINE = slice(1, 6)
+ELIGIBLE = slice(6, 11)
+OFFENSE = slice(0, 11)
+DEFENSE = slice(11, 22)
+
+
+class Kind(IntEnum):
+    """What becomes of a play."""
+
+    PASS = 0
+    RUN = 1
+    SACK = 2
+
+
+class Spot(IntEnum):
+    """Where an eligible receiver lines up."""
+
+    WIDE = 0
+    SLOT = 1
+    TIGHT = 2
+    BACK = 3
+
+
+class Job(IntEnum):
+    """A defender's assignment."""
+
+    RUSH = 0
+    MAN = 1
+    UNDER = 2
+    DEEP = 3
+
+
+class Tempo(IntEnum):
+    """How long the quarterback means to hold the ball."""
+
+    QUICK = 0
+    MEDIUM = 1
+    LONG = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Formation:
+    """Five eligible receivers: (position, spot, yards behind the line, yards to the strong side)."""
+
+    name: str
+    share: float
+    receivers: tuple[tuple[str, Spot, float, float], ...]
+
+
+FORMATIONS = (
+    Formation(
+        "doubles",
+        0.30,
+        (
+            ("WR", Spot.WIDE, 0.6, -17.0),
+            ("WR", Spot.WIDE, 1.5, 17.0),
+            ("WR", Spot.SLOT, 1.5, 9.0),
+            ("TE", Spot.TIGHT, 0.8, -4.3),
+            ("RB", Spot.BACK, 5.5, -1.8),
+        ),
+    ),
+    Formation(
+        "trips",
+        0.20,
+        (
+            ("WR", Spot.WIDE, 0.6, -17.0),
+            ("WR", Spot.WIDE, 1.5, 18.5),
+            ("WR", Spot.SLOT, 1.5, 12.0),
+            ("TE", Spot.TIGHT, 0.8, 5.0),
+            ("RB", Spot.BACK, 5.5, -1.8),
+        ),
+    ),
+    Formation(
+        "bunch",
+        0.08,
+        (
+            ("WR", Spot.WIDE, 0.6, -16.0),
+            ("WR", Spot.SLOT, 1.8, 11.0),
+            ("WR", Spot.SLOT, 0.6, 9.3),
+            ("TE", Spot.TIGHT, 1.8, 7.6),
+            ("RB", Spot.BACK, 5.5, 1.8),
+        ),
+    ),
+    Formation(
+        "empty",
+        0.08,
+        (
+            ("WR", Spot.WIDE, 0.6, -18.0),
+            ("WR", Spot.WIDE, 1.5, 18.0),
+            ("WR", Spot.SLOT, 1.5, 10.0),
+            ("TE", Spot.SLOT, 1.5, -7.0),
+            ("RB", Spot.SLOT, 1.5, -12.0),
+        ),
+    ),
+    Formation(
+        "ace",
+        0.20,
+        (
+            ("WR", Spot.WIDE, 0.6, -16.5),
+            ("WR", Spot.WIDE, 1.5, 16.5),
+            ("TE", Spot.TIGHT, 0.8, -4.3),
+            ("TE", Spot.TIGHT, 0.8, 4.3),
+            ("RB", Spot.BACK, 7.0, 0.0),
+        ),
+    ),
+    Formation(
+        "i-form",
+        0.08,
+        (
+            ("WR", Spot.WIDE, 0.6, -16.5),
+            ("WR", Spot.WIDE, 1.5, 15.0),
+            ("TE", Spot.TIGHT, 0.8, 4.3),
+            ("FB", Spot.BACK, 4.5, 0.3),
+            ("RB", Spot.BACK, 7.2, 0.0),
+        ),
+    ),
+    Formation(
+        "spread",
+        0.06,
+        (
+            ("WR", Spot.WIDE, 0.6, -18.0),
+            ("WR", Spot.WIDE, 1.5, 18.0),
+            ("WR", Spot.SLOT, 1.5, -10.0),
+            ("WR", Spot.SLOT, 1.5, 10.0),
+            ("RB", Spot.BACK, 5.5, 1.8),
+        ),
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Corners of a route as (yards downfield, yards outward) from where the receiver lines up.
+
+    A route that settles ends at its last corner; any other keeps its last heading.
+    """
+
+    corners: tuple[tuple[float, float], ...]
+    settles: bool = False
+    delay: float = 0.0
+
+
+ROUTES = {
+    "hitch": Route(((6.0, 0.0), (4.8, -0.6)), settles=True),
+    "slant": Route(((3.0, 0.0), (8.0, -6.5))),
+    "quick out": Route(((5.0, 0.0), (5.3, 6.0))),
+    "flat": Route(((1.5, 1.0), (3.5, 8.0))),
+    "stick": Route(((5.5, 0.0), (5.2, 1.6)), settles=True),
+    "shallow cross": Route(((2.0, -2.0), (5.5, -18.0))),
+    "curl": Route(((12.0, 0.0), (10.0, -1.5)), settles=True),
+    "comeback": Route(((15.0, 0.0), (12.5, 3.5)), settles=True),
+    "out": Route(((10.5, 0.0), (10.3, 7.0))),
+    "dig": Route(((12.0, 0.0), (12.3, -14.0))),
+    "over": Route(((7.0, -1.0), (16.0, -18.0))),
+    "corner": Route(((11.5, 0.0), (21.0, 8.0))),
+    "post": Route(((12.0, 0.0), (26.0, -7.5))),
+    "go": Route(((8.0, 1.0), (35.0, 1.5))),
+    "seam": Route(((8.0, 0.0), (35.0, 0.0))),
+    "swing": Route(((-0.5, 4.0), (2.0, 9.0), (9.0, 12.0))),
+    "checkdown": Route(((9.0, 2.0),), settles=True, delay=0.9),
+    "angle": Route(((6.5, 4.0), (13.0, -2.5))),
+    "wheel": Route(((2.0, 7.0), (7.0, 11.0), (30.0, 12.0))),
+}
+
+ROUTE_SHARES: dict[Spot, dict[Tempo, dict[str, float]]] = {
+    Spot.WIDE: {
+        Tempo.QUICK: {"hitch": 4, "slant": 4, "quick out": 2, "go": 2},
+        Tempo.MEDIUM: {"curl": 3, "comeback": 2, "out": 2, "dig": 2.5, "go": 2.5, "post": 1.5, "shallow cross": 1},
+        Tempo.LONG: {"go": 3, "post": 3, "corner": 1, "dig": 2, "comeback": 2, "over": 2},
+    },
+    Spot.SLOT: {
+        Tempo.QUICK: {"hitch": 2, "slant": 3, "quick out": 3, "flat": 1.5, "shallow cross": 2, "seam": 1},
+        Tempo.MEDIUM: {"dig": 2, "out": 2, "shallow cross": 3, "curl": 2, "seam": 1.5, "corner": 1.5, "over": 1.5},
+        Tempo.LONG: {"over": 3, "corner": 2, "post": 2, "seam": 2, "shallow cross": 2},
+    },
+    Spot.TIGHT: {
+        Tempo.QUICK: {"stick": 4, "flat": 3, "hitch": 2, "slant": 1},
+        Tempo.MEDIUM: {"stick": 2, "shallow cross": 3, "seam": 2, "corner": 1.5, "curl": 2, "flat": 2, "over": 1},
+        Tempo.LONG: {"over": 3, "seam": 2, "shallow cross": 3, "corner": 2, "flat": 1},
+    },
+    Spot.BACK: {
+        Tempo.QUICK: {"swing": 3, "flat": 3, "checkdown": 2},
+        Tempo.MEDIUM: {"checkdown": 4, "swing": 2, "angle": 2, "flat": 2, "wheel": 0.6},
+        Tempo.LONG: {"checkdown": 5, "angle": 1.5, "swing": 1.5, "wheel": 1},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Zones by slot: (assignment, yards deep, yards left of the middle of the field).
+
+    Slots without a zone cover a man. `high` is how many safeties line up deep.
+    """
+
+    name: str
+    share: float
+    high: int
+    zones: dict[int, tuple[Job, float, float]]
+
+
+COVERAGES = (
+    Coverage("cover 0", 0.05, 0, {}),
+    Coverage("cover 1", 0.28, 1, {20: (Job.DEEP, 17.0, 0.0)}),
+    Coverage(
+        "cover 2",
+        0.14,
+        2,
+        {
+            15: (Job.UNDER, 10.0, 0.0),
+            16: (Job.UNDER, 8.5, 8.0),
+            17: (Job.UNDER, 8.5, -8.0),
+            18: (Job.UNDER, 6.0, 18.5),
+            19: (Job.UNDER, 6.0, -18.5),
+            20: (Job.DEEP, 17.0, 12.5),
+            21: (Job.DEEP, 17.0, -12.5),
+        },
+    ),
+    Coverage(
+        "cover 3",
+        0.31,
+        1,
+        {
+            15: (Job.UNDER, 9.0, 4.5),
+            16: (Job.UNDER, 9.0, -4.5),
+            17: (Job.UNDER, 7.0, 12.5),
+            18: (Job.DEEP, 15.0, 17.5),
+            19: (Job.DEEP, 15.0, -17.5),
+            20: (Job.DEEP, 18.0, 0.0),
+            21: (Job.UNDER, 7.0, -12.5),
+        },
+    ),
+    Coverage(
+        "cover 4",
+        0.14,
+        2,
+        {
+            15: (Job.UNDER, 9.0, 0.0),
+            16: (Job.UNDER, 7.5, 10.5),
+            17: (Job.UNDER, 7.5, -10.5),
+            18: (Job.DEEP, 14.0, 18.5),
+            19: (Job.DEEP, 14.0, -18.5),
+            20: (Job.DEEP, 14.0, 6.5),
+            21: (Job.DEEP, 14.0, -6.5),
+        },
+    ),
+    Coverage(
+        "cover 6",
+        0.08,
+        2,
+        {
+            15: (Job.UNDER, 9.0, 0.0),
+            16: (Job.UNDER, 8.0, 9.5),
+            17: (Job.UNDER, 7.5, -10.5),
+            18: (Job.UNDER, 6.0, 18.5),
+            19: (Job.DEEP, 14.0, -18.5),
+            20: (Job.DEEP, 17.0, 12.5),
+            21: (Job.DEEP, 14.0, -6.0),
+        },
+    ),
+)
