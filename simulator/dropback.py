@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ghostback.play import FIELD_WIDTH
 from simulator import motion
 from simulator.motion import arrive, length, limited, unit
-from simulator.playbook import DEFENSE, ELIGIBLE, LINE, N_DEFENSE, N_ELIGIBLE, N_PLAYERS, QUARTERBACK, Job, Kind
-from simulator.script import N_CORNERS, RATE, Floats, Ints, Scripts
+from simulator.playbook import DEFENSE, ELIGIBLE, LINE, N_CORNERS, N_ELIGIBLE, N_PLAYERS, QUARTERBACK, Job, Kind
+from simulator.script import RATE, Floats, Ints, Scripts
 
 MEMORY = 5
 """Frames, the present one included, that a defender's sight may lag over."""
@@ -133,7 +132,8 @@ def routes(scripts: Scripts, state: State, time: Floats) -> Floats:
     pace = np.where(elapsed < scripts.jammed, 0.35 * pace, pace)
     pace = np.where(elapsed < scripts.route_delay, 0.6, pace)
     running = unit(away) * np.minimum(through, pace)[..., None]
-    return np.where((state.corner == N_CORNERS - 1)[..., None], arrive(own, place, pace), running)
+    last = length(place - scripts.corners[:, :, -1]) == 0.0
+    return np.where(last[..., None], arrive(own, place, pace), running)
 
 
 def rush(scripts: Scripts, state: State, time: Floats, goal: Floats) -> Floats:
@@ -198,11 +198,3 @@ def _cover_zone(scripts: Scripts, state: State) -> Floats:
     place[..., 0] = np.clip(np.maximum(place[..., 0], above), None, 118.5)
     wish = 0.6 * weight * going + 1.4 * (place - own)
     return limited(wish, 0.9 * scripts.top_speed[:, DEFENSE])
-
-
-def noticed(frames: Floats, since: NDArray[np.intp] | int) -> NDArray[np.bool_]:
-    """Whether reactions due after the given seconds have set in `since` frames on."""
-    return np.asarray(since)[..., None] >= np.rint(frames * RATE)
-
-
-__all__ = ["MEMORY", "N_DEFENSE", "Dropback", "State", "defend", "noticed", "protect", "routes", "run", "rush"]

@@ -10,7 +10,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 QUARTERBACK = 0
-N_LINE, N_ELIGIBLE, N_DEFENSE, N_PLAYERS = 5, 5, 11, 22
+N_ELIGIBLE, N_DEFENSE, N_PLAYERS = 5, 11, 22
+N_CORNERS = 4
+"""Corners of a route; shorter routes repeat their last."""
+CARRIER = 4
+"""The eligible receiver, 0-4, who carries the ball on runs."""
 LINE = slice(1, 6)
 ELIGIBLE = slice(6, 11)
 OFFENSE = slice(0, 11)

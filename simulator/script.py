@@ -15,9 +15,11 @@ from scipy.optimize import linear_sum_assignment
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH
 from simulator import league
 from simulator.playbook import (
+    CARRIER,
     COVERAGES,
     DEFENSE,
     FORMATIONS,
+    N_CORNERS,
     N_DEFENSE,
     N_ELIGIBLE,
     N_PLAYERS,
@@ -42,7 +44,7 @@ MAX_FLIGHT = 105
 """Frames after the release at which a play is whistled dead at the latest."""
 MAX_FRAMES = BEFORE_SNAP + 56 + MAX_FLIGHT
 """Frames of the longest play."""
-N_CORNERS = 4
+
 
 _KIND_SHARES = (0.60, 0.355, 0.045)
 _TEMPO_SHARES = (0.36, 0.44, 0.20)
@@ -86,7 +88,6 @@ class Scripts:
         grip: (n, 105) decides whether contact brings the carrier down, uniform, by frame.
         call: (n,) frames from arrival to the outcome's event.
         gap: (n, 2) where a run is meant to cross the line.
-        carrier: (n,) slot of the player a run is handed to.
     """
 
     kind: Ints
@@ -120,7 +121,6 @@ class Scripts:
     grip: Floats
     call: Ints
     gap: Floats
-    carrier: Ints
 
     def __len__(self) -> int:
         return len(self.kind)
@@ -172,8 +172,14 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
     job, man, landmark, defense_start, leverage, cushion, jam = _defense(
         rng, coverage, formation, people, receivers, ball
     )
-    corners, route_delay = _routes(rng, formation, tempo, receivers, ball_y)
+    corners, wait = _routes(rng, formation, tempo, receivers, ball_y)
     mean, spread = (0.7, 0.1) if kind is Kind.RUN else _HOLD[tempo]
+    gap = ball + (0.0, rng.choice([-6.5, -4.0, -1.5, 1.5, 4.0, 6.5]))
+    if kind is Kind.RUN:
+        pocket = ball + (-4.5, 0.0)
+        corners[CARRIER] = (pocket + (0.0, 0.8 * np.sign(gap - ball)[1]), gap, gap + (9.0, 0.0), gap + (9.0, 0.0))
+    else:
+        pocket = ball + (-rng.uniform(6.0, 8.0), rng.normal(0.0, 0.7))
     action = float(np.clip(rng.normal(mean, spread), 0.5 if kind is Kind.RUN else 1.2, 5.5))
     shed = np.where(job == Job.RUSH, rng.gamma(9.0, 0.45, N_DEFENSE), 99.0)
     script: dict[str, object] = {
@@ -186,11 +192,11 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
         "top_speed": np.array([p.top_speed for p in people]) * rng.uniform(0.96, 1.0, N_PLAYERS),
         "burst": np.array([p.burst for p in people]),
         "corners": corners,
-        "route_delay": route_delay,
+        "route_delay": wait * (kind is not Kind.RUN),
         "jammed": jam,
         "route_pace": rng.uniform(0.80, 0.96, N_ELIGIBLE),
         "action": round(action * RATE),
-        "pocket": ball + (-rng.uniform(6.0, 8.0), rng.normal(0.0, 0.7)),
+        "pocket": pocket,
         "job": job,
         "man": man,
         "landmark": landmark,
@@ -207,8 +213,7 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
         "effort": rng.uniform(0.0, 1.0, N_DEFENSE),
         "grip": rng.uniform(size=MAX_FLIGHT),
         "call": rng.integers(1, 4),
-        "gap": ball + (0.0, rng.choice([-6.5, -4.0, -1.5, 1.5, 4.0, 6.5])),
-        "carrier": 10,
+        "gap": gap,
     }
     return Drawn(people, script, rng.standard_normal((MAX_FRAMES, N_PLAYERS + 1, 4), dtype=np.float32))
 

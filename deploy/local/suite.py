@@ -62,7 +62,7 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
     Raises:
         SuiteError: another suite runs in the folder, or a part did not start.
     """
-    folder = Path(os.path.abspath(folder))
+    folder = folder.absolute()
     repository = folder / "model-repository"
     repository.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
@@ -72,20 +72,26 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
             launcher.running(triton_environment, repository, folder / "triton.log")
         )
         processes = {"triton": triton.process}
-        metrics = {"triton": f"http://{triton.metrics}/metrics"}
+        metrics = {"triton": triton.ports.metrics_url}
         known: dict[str, str] = {}
         for name, flags in {
             "ingest": [f"--database-url=sqlite:///{folder / 'ingest.db'}"],
             "features": ["--ingest={ingest}"],
-            "predict": ["--features={features}", f"--triton={triton.grpc}", f"--model-repository={repository}"],
+            "predict": [
+                "--features={features}",
+                f"--triton={triton.ports.grpc_address}",
+                f"--model-repository={repository}",
+            ],
             "score": ["--ingest={ingest}", "--predict={predict}"],
         }.items():
             arguments = [flag.format(**known) for flag in flags]
             process, ready = await _start(name, arguments, folder, stack)
             processes[name], known[name], metrics[name] = process, ready["address"], ready["metrics"]
-        (folder / "suite.json").write_text(json.dumps({"pid": os.getpid(), "triton": triton.grpc, **known}, indent=2))
+        (folder / "suite.json").write_text(
+            json.dumps({"pid": os.getpid(), "triton": triton.ports.grpc_address, **known}, indent=2)
+        )
         stack.callback((folder / "suite.json").unlink, missing_ok=True)
-        yield Suite(Addresses(**known), triton.grpc, metrics, processes, folder)
+        yield Suite(Addresses(**known), triton.ports.grpc_address, metrics, processes, folder)
 
 
 def _take(lock: int, folder: Path) -> None:
