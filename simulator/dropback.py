@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghostback.play import FIELD_WIDTH
 from simulator import motion
@@ -15,6 +16,7 @@ MEMORY = 5
 """Frames, the present one included, that a defender's sight may lag over."""
 _CUT_SPEED = 4.2  # yards per second carried through a route's corner
 _ENGAGED_SPEED = 1.3
+_WIND_UP = 0.4  # seconds
 _ZONE_WIDTH = {Job.UNDER: 7.0, Job.DEEP: 11.0}
 
 
@@ -40,10 +42,10 @@ class State:
             self.position[:, rows], self.velocity[:, rows], self.acceleration[rows], self.corner[rows]
         )
 
-    def moved(self, wish: Floats, scripts: Scripts) -> Self:
-        """The state a step later when everyone wishes for the given velocity, (n, 22, 2)."""
+    def moved(self, wish: Floats, scripts: Scripts, vigour: Floats) -> Self:
+        """The state a step later when everyone wishes for a velocity (n, 22, 2), with a share (n, 22) of his burst."""
         position, velocity, acceleration = motion.step(
-            self.position[0], self.velocity[0], self.acceleration, wish, scripts.top_speed, scripts.burst
+            self.position[0], self.velocity[0], self.acceleration, wish, scripts.top_speed, vigour * scripts.burst
         )
         return type(self)(
             np.concatenate([position[None], self.position[:-1]]),
@@ -84,12 +86,12 @@ def run(scripts: Scripts) -> Dropback:
             [
                 arrive(state.position[0, :, QUARTERBACK], scripts.pocket, 4.5)[:, None],
                 protect(scripts, state, time),
-                routes(scripts, state, time),
+                routes(scripts, state.position[0, :, ELIGIBLE], state.corner, time),
                 defend(scripts, state, time),
             ],
             axis=1,
         )
-        state = state.moved(wish, scripts)
+        state = state.moved(wish, scripts, scripts.vigour)
         positions.append(state.position[0])
         velocities.append(state.velocity[0])
         now = scripts.action == frame + 1
@@ -103,15 +105,15 @@ def run(scripts: Scripts) -> Dropback:
 
 
 def protect(scripts: Scripts, state: State, time: Floats) -> Floats:
-    """Wishes (n, 5, 2) of the line: stay between the nearest rusher and the quarterback, or drive him back."""
+    """Wishes (n, 5, 2) of the line: stay between a rusher and the quarterback, or drive him back."""
     position = state.position[0]
     own, defenders = position[:, LINE], position[:, DEFENSE]
-    gap = length(defenders[:, None] - own[:, :, None]) + 99.0 * (scripts.job[:, None] != Job.RUSH)
-    rusher = np.take_along_axis(defenders, gap.argmin(-1)[..., None], axis=1)
+    rusher = np.take_along_axis(defenders, scripts.block[..., None], axis=1)
+    reach = np.where((scripts.kind == Kind.RUN)[:, None], 7.0, 5.0)
     runs = (scripts.kind == Kind.RUN)[:, None, None]
     guarded = np.where(runs, rusher + (0.6, 0.0), rusher + 0.9 * unit(position[:, :1] - rusher))
     hold = scripts.start[:, LINE] + np.where(runs, (2.0, 0.0), (-2.0, 0.0))
-    place = np.where((gap.min(-1) < 5.0)[..., None], guarded, hold)
+    place = np.where((length(rusher - own) < reach)[..., None], guarded, hold)
     return arrive(own, place, 3.5)
 
 
@@ -121,10 +123,9 @@ def next_corner(scripts: Scripts, receivers: Floats, corner: Ints) -> Ints:
     return np.minimum(corner + (length(place - receivers) < 0.9), N_CORNERS - 1)
 
 
-def routes(scripts: Scripts, state: State, time: Floats) -> Floats:
+def routes(scripts: Scripts, own: Floats, corner: Ints, time: Floats) -> Floats:
     """Wishes (n, 5, 2) of the eligible receivers: their routes, with a jam or a block before them."""
-    own = state.position[0, :, ELIGIBLE]
-    place = np.take_along_axis(scripts.corners, state.corner[..., None, None], axis=2)[..., 0, :]
+    place = np.take_along_axis(scripts.corners, corner[..., None, None], axis=2)[..., 0, :]
     away = place - own
     through = np.sqrt(_CUT_SPEED**2 + 12.0 * length(away))
     pace = scripts.route_pace * scripts.top_speed[:, ELIGIBLE]
@@ -136,12 +137,16 @@ def routes(scripts: Scripts, state: State, time: Floats) -> Floats:
     return np.where(last[..., None], arrive(own, place, pace), running)
 
 
+def blocked(scripts: Scripts, state: State, time: Floats) -> NDArray[np.bool_]:
+    """Rushers (n, 11) whom a lineman holds."""
+    gaps = length(state.position[0, :, DEFENSE, None] - state.position[0, :, None, LINE])
+    return (scripts.job == Job.RUSH) & (gaps.min(-1) < 1.6) & (time[:, None] < scripts.shed)
+
+
 def rush(scripts: Scripts, state: State, time: Floats, goal: Floats) -> Floats:
-    """Wishes (n, 11, 2) of defenders if all rushed the goal (n, 2); a block slows those near a lineman."""
+    """Wishes (n, 11, 2) of defenders if all rushed the goal (n, 2), as fast as their blocks let them."""
     own = state.position[0, :, DEFENSE]
-    blocked = length(own[:, :, None] - state.position[0, :, None, LINE]).min(-1) < 1.6
-    blocked &= time[:, None] < scripts.shed
-    speed = np.where(blocked, _ENGAGED_SPEED, 0.9 * scripts.top_speed[:, DEFENSE])
+    speed = np.where(blocked(scripts, state, time), _ENGAGED_SPEED, 0.9 * scripts.top_speed[:, DEFENSE])
     return arrive(own, goal[:, None], speed)
 
 
@@ -151,7 +156,7 @@ def defend(scripts: Scripts, state: State, time: Floats) -> Floats:
     return np.where(
         job == Job.RUSH,
         rush(scripts, state, time, state.position[0, :, QUARTERBACK]),
-        np.where(job == Job.MAN, _cover_man(scripts, state, time), _cover_zone(scripts, state)),
+        np.where(job == Job.MAN, _cover_man(scripts, state, time), _cover_zone(scripts, state, time)),
     )
 
 
@@ -175,26 +180,32 @@ def _cover_man(scripts: Scripts, state: State, time: Floats) -> Floats:
     place = position + np.stack([cushion + behind, scripts.leverage], axis=-1)
     place[..., 1] = np.clip(place[..., 1], 1.0, FIELD_WIDTH - 1.0)
     backpedal = np.where(cushion > 3.5, 5.5, 0.97 * scripts.top_speed[:, DEFENSE])
-    return limited(velocity + 2.2 * (place - own), backpedal)
+    return limited(velocity + 1.8 * (place - own), backpedal)
 
 
-def _cover_zone(scripts: Scripts, state: State) -> Floats:
-    """Drop to the landmark, lean to the most pressing receiver in the zone, stay above him when deep."""
+def _cover_zone(scripts: Scripts, state: State, time: Floats) -> Floats:
+    """Drop to the landmark, lean to the most pressing receivers in the zone, stay above them when deep.
+
+    As the quarterback winds up, zone defenders settle and lean to where he has been looking.
+    """
     own = state.position[0, :, DEFENSE]
     position, velocity = _seen(scripts, state.position), _seen(scripts, state.velocity)
     deep = scripts.job == Job.DEEP
     width = np.where(deep, _ZONE_WIDTH[Job.DEEP], _ZONE_WIDTH[Job.UNDER])[..., None]
-    off = position + 0.4 * velocity - scripts.landmark[:, :, None]
-    depth = np.where(deep[..., None], np.minimum(off[..., 0] + 6.0, 0.0) / 12.0, off[..., 0] / 7.0)
+    off = position + 0.5 * velocity - scripts.landmark[:, :, None]
+    depth = np.where(deep[..., None], np.minimum(off[..., 0] + 6.0, 0.0) / 12.0, off[..., 0] / 8.0)
     first_read = np.arange(N_ELIGIBLE) == scripts.first_read[:, None, None]
     pressing = np.exp(-((off[..., 1] / width) ** 2) - depth**2) * np.where(first_read, 1.3, 1.0)
-    threat = pressing.argmax(-1)[..., None]
-    weight = np.minimum(np.take_along_axis(pressing, threat, axis=2), 1.0)
-    at = np.take_along_axis(position, threat[..., None], axis=2)[..., 0, :]
-    going = np.take_along_axis(velocity, threat[..., None], axis=2)[..., 0, :]
-    lean = np.where(deep[..., None], (0.0, 0.65), (0.5, 0.7)) * weight
+    weight = np.minimum(pressing.max(-1), 1.0)[..., None]
+    share = (pressing**2 / np.maximum((pressing**2).sum(-1, keepdims=True), 1e-12))[..., None]
+    at, going = (share * position).sum(2), (share * velocity).sum(2)
+    lean = np.where(deep[..., None], (0.0, 0.8), (0.7, 0.85)) * weight
     place = scripts.landmark + lean * (at - scripts.landmark)
-    above = np.where(deep & (weight[..., 0] > 0.3), at[..., 0] + 3.0, -np.inf)
+    above = np.where(deep & (weight[..., 0] > 0.2), at[..., 0] + 0.25 * going[..., 0] + 2.5, -np.inf)
     place[..., 0] = np.clip(np.maximum(place[..., 0], above), None, 118.5)
-    wish = 0.6 * weight * going + 1.4 * (place - own)
-    return limited(wish, 0.9 * scripts.top_speed[:, DEFENSE])
+    wish = 0.7 * weight * going + 1.1 * (place - own)
+    first = position[np.arange(len(scripts)), :, scripts.first_read]
+    release = scripts.action / RATE
+    winds_up = (release - _WIND_UP <= time) & (time < release) & (scripts.kind == Kind.PASS)
+    wish = np.where(winds_up[:, None, None], 0.4 * wish + 2.5 * unit(first - own), wish)
+    return limited(wish, 0.92 * scripts.top_speed[:, DEFENSE])

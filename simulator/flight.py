@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH
-from simulator.dropback import State, defend, protect, routes, rush
+from simulator.dropback import State, blocked, defend, protect, routes, rush
 from simulator.motion import arrive, length, limited, unit
 from simulator.playbook import CARRIER, DEFENSE, ELIGIBLE, LINE, N_DEFENSE, N_PLAYERS, OFFENSE, QUARTERBACK, Job, Kind
 from simulator.script import MAX_FLIGHT, RATE, Floats, Ints, Scripts
@@ -15,8 +15,9 @@ from simulator.throw import throws
 
 AFTER_WHISTLE = 12
 """Frames recorded after the end of a play."""
-_CONTACT = 1.2  # yards within which a defender gets his hands on the carrier
-_HOLD = 0.42  # chance that one defender's contact ends the play, each frame
+_CONTACT = 1.5  # yards within which a defender gets his hands on the carrier
+_HOLD = 0.5  # chance that one defender's contact ends the play, each frame
+_BLOCKED_HANDS = 0.1  # what a blocked defender's contact counts
 _REACH = 1.6  # yards a receiver stretches for a ball
 
 Flags = NDArray[np.bool_]
@@ -117,9 +118,10 @@ def play_out(scripts: Scripts, state: State, target: Ints) -> Aftermath:
         if (frame >= end + AFTER_WHISTLE).all():
             break
 
-        wish = _wishes(scripts, state, target, place, flight, answer, delay, holder, frame)
+        wish, urgent = _wishes(scripts, state, target, place, flight, answer, delay, holder, frame)
         slowing = limited(state.velocity[0], np.maximum(length(state.velocity[0]) - 0.35, 0.0))
-        state = state.moved(np.where((frame >= end)[:, None, None], slowing, wish), scripts)
+        vigour = np.where(urgent, 0.6 + 0.4 * scripts.vigour, scripts.vigour)
+        state = state.moved(np.where((frame >= end)[:, None, None], slowing, wish), scripts, vigour)
         positions.append(state.position[0])
         velocities.append(state.velocity[0])
     return Aftermath(np.array(positions), np.array(velocities), place, flight, catch, holder, end, ending)
@@ -131,7 +133,7 @@ def _answers(scripts: Scripts, state: State, target: Ints, place: Floats) -> Int
     covers = (scripts.job == Job.MAN) & (scripts.man == target[:, None])
     busy = (scripts.job == Job.MAN) & ~covers
     near = np.exp(-((distance / 20.0) ** 2))
-    attack = np.where(covers, 0.60, 0.30 + 0.45 * near - 0.12 * busy)
+    attack = np.where(covers, 0.60, 0.52 + 0.33 * near - 0.15 * busy)
     follow = np.where(covers, 0.33, 0.05 + 0.20 * near)
     deepen = np.where(covers, 0.0, np.where(scripts.job == Job.DEEP, 0.20, 0.04))
     chances = np.cumsum(np.stack([attack, follow, deepen], axis=-1), axis=-1)
@@ -153,7 +155,7 @@ def _catch(scripts: Scripts, state: State, target: Ints, place: Floats, throw_le
     gaps = length(state.position[0, :, DEFENSE] - place[:, None])
     nearest = gaps.argmin(-1)
     gap = gaps[plays, nearest]
-    ease = 2.35 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.6 * np.exp(-gap / 1.6) - 0.03 * throw_length
+    ease = 2.25 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.6 * np.exp(-gap / 1.6) - 0.03 * throw_length
     caught = (scripts.luck < 1.0 / (1.0 + np.exp(-ease))) & (miss < _REACH)
     picked = ~caught & (gap < _REACH) & (scripts.luck > 1.0 - 0.22 * np.exp(-gap / 1.0))
     return np.where(caught, Catch.COMPLETE, np.where(picked, Catch.INTERCEPTED, Catch.INCOMPLETE)), nearest
@@ -164,7 +166,10 @@ def _stopped(scripts: Scripts, state: State, holder: Ints, frame: int) -> tuple[
     at = state.position[0, np.arange(len(scripts)), holder]
     turned = holder >= 11
     touching = length(state.position[0] - at[:, None]) < _CONTACT
-    hands = np.where(turned, touching[:, OFFENSE].sum(-1), touching[:, DEFENSE].sum(-1))
+    time = (scripts.action + frame) / RATE
+    busy = blocked(scripts, state, time) | _sealed(scripts, time)
+    tackling = touching[:, DEFENSE] * np.where(busy, _BLOCKED_HANDS, 1.0)
+    hands = np.where(turned, touching[:, OFFENSE].sum(-1), tackling.sum(-1))
     held = scripts.grip[:, min(frame, MAX_FLIGHT - 1)] > (1.0 - _HOLD) ** hands
     out = (at[:, 1] < 0.2) | (at[:, 1] > FIELD_WIDTH - 0.2) | (at[:, 0] < 0.2) | (at[:, 0] > FIELD_LENGTH - 0.2)
     scored = np.where(turned, at[:, 0] <= 10.0, at[:, 0] >= FIELD_LENGTH - 10.0)
@@ -182,17 +187,18 @@ def _wishes(
     delay: Ints,
     holder: Ints,
     frame: int,
-) -> Floats:
-    """Velocities (n, 22, 2) that everyone wishes for at a frame after the action."""
+) -> tuple[Floats, Flags]:
+    """Velocities (n, 22, 2) that everyone wishes for at a frame after the action, and who is in a hurry (n, 22)."""
     n = len(scripts)
     plays = np.arange(n)
     own = state.position[0]
     time = (scripts.action + frame) / RATE
     wish = np.zeros((n, N_PLAYERS, 2))
     wish[:, LINE] = 0.8 * protect(scripts, state, time)
-    wish[:, ELIGIBLE] = routes(scripts, state, time) * (1.0 if frame < 5 else 0.6)
+    wish[:, ELIGIBLE] = routes(scripts, own[:, ELIGIBLE], state.corner, time) * (1.0 if frame < 5 else 0.6)
     wish[:, DEFENSE] = defend(scripts, state, time)
 
+    urgent = np.zeros((n, N_PLAYERS), bool)
     in_air = flight > frame
     if in_air.any():
         left = np.maximum(flight - frame, 1) / RATE
@@ -201,6 +207,7 @@ def _wishes(
         turned = in_air & (frame >= 0.3 * flight)
         wish[plays, receiver] = np.where(turned[:, None], meet, wish[plays, receiver])
         seen = in_air[:, None] & (frame >= delay)
+        urgent[:, DEFENSE] = seen & (answer != Answer.STAY)
         answers = _reactions(scripts, state, target, place, left, answer, wish[:, DEFENSE])
         wish[:, DEFENSE] = np.where(seen[..., None], answers, wish[:, DEFENSE])
 
@@ -209,18 +216,21 @@ def _wishes(
         carrier = own[plays, holder]
         gone = state.velocity[0, plays, holder]
         away = carrier[:, None] - own
-        lead = np.minimum(length(away) / scripts.top_speed, 1.0)[..., None] * gone[:, None]
-        chase = unit(away + 0.8 * lead) * (0.97 * scripts.top_speed)[..., None]
+        top = scripts.top_speed
+        chase = unit(away + _meeting(away, gone[:, None], top)[..., None] * gone[:, None]) * top[..., None]
+        chase = np.where((length(away) < 4.0)[..., None], limited(gone[:, None] + 3.5 * away, top), chase)
         since = np.where(flight[:, None] > 0, frame - flight[:, None] * (answer == Answer.STAY), frame)
         chases = held[:, None] & np.concatenate([(holder >= 11)[:, None] & np.ones((n, N_DEFENSE), bool), since >= delay], 1)
         chases[:, DEFENSE] &= (holder < 11)[:, None]
         chase[:, DEFENSE] = np.where(
             (scripts.job == Job.RUSH)[..., None], rush(scripts, state, time, carrier + 0.3 * gone), chase[:, DEFENSE]
         )
+        chase[:, DEFENSE] = np.where(_sealed(scripts, time)[..., None], 0.25 * chase[:, DEFENSE], chase[:, DEFENSE])
         wish = np.where(chases[..., None], chase, wish)
+        urgent |= chases
         carries = _carry(scripts, state, holder, carrier)
         wish[plays, holder] = np.where(held[:, None], carries, wish[plays, holder])
-    return wish
+    return wish, urgent
 
 
 def _reactions(
@@ -239,19 +249,33 @@ def _reactions(
     receiver, going = state.position[0, plays, 6 + target], state.velocity[0, plays, 6 + target]
     away = place[:, None] - own
     far = np.clip(length(away) / 30.0, 0.0, 1.0)
-    pace = top * (1.0 - (0.05 + 0.40 * far) * (1.0 - scripts.effort))
+    pace = top * (1.0 - (0.05 + 0.25 * far) * (1.0 - scripts.effort))
     needed = length(away) / left[:, None]
-    attack = unit(away) * np.minimum(np.minimum(pace, np.maximum(needed, 0.75 * pace)), 4.0 * length(away))[..., None]
+    attack = unit(away) * np.minimum(np.minimum(pace, np.maximum(needed, 0.85 * pace)), 4.0 * length(away))[..., None]
     follow = limited(going[:, None] + 2.5 * (receiver[:, None] - own), pace)
-    deep = place[:, None] + np.stack([np.full(top.shape, 7.0), 0.3 * (own - place[:, None])[..., 1]], axis=-1)
+    deep = place[:, None] + np.stack([np.full(top.shape, 5.0), 0.3 * (own - place[:, None])[..., 1]], axis=-1)
     deepen = arrive(own, deep, 0.75 * pace)
     rushing = (scripts.job == Job.RUSH)[..., None]
     chosen = np.select(
         [(answer == a)[..., None] for a in (Answer.ATTACK, Answer.FOLLOW, Answer.DEEPEN)],
         [attack, follow, deepen],
-        0.8 * unmoved,
+        0.6 * unmoved,
     )
     return np.where(rushing, 0.5 * unit(away) * top[..., None], chosen)
+
+
+def _meeting(away: Floats, going: Floats, speed: Floats) -> Floats:
+    """Seconds to meet someone `away` who keeps `going`, at a given speed; at most 3."""
+    a = speed**2 - (going**2).sum(-1)
+    b = (away * going).sum(-1)
+    root = np.sqrt(np.maximum(b**2 + a * (away**2).sum(-1), 0.0))
+    return np.where(a > 0.1, np.clip((b + root) / np.maximum(a, 0.1), 0.0, 3.0), 3.0)
+
+
+def _sealed(scripts: Scripts, time: Floats) -> Flags:
+    """Linebackers (n, 11) whom a block keeps from a run for now."""
+    box = (np.arange(N_DEFENSE) >= 4) & (np.arange(N_DEFENSE) < 7)
+    return (scripts.kind == Kind.RUN)[:, None] & box & (scripts.answer < 0.65) & (time[:, None] < 2.5 + scripts.delay)
 
 
 def _carry(scripts: Scripts, state: State, holder: Ints, carrier: Floats) -> Floats:
@@ -267,7 +291,7 @@ def _carry(scripts: Scripts, state: State, holder: Ints, carrier: Floats) -> Flo
     free = unit(forward + dodge + np.stack([np.zeros(len(scripts)), 0.5 * walls], axis=-1))
     to_gap = unit(scripts.gap - carrier)
     behind_line = (scripts.kind == Kind.RUN) & (carrier[:, 0] < scripts.line - 0.5)
-    speed = 0.95 * scripts.top_speed[plays, holder]
+    speed = 0.92 * scripts.top_speed[plays, holder]
     fleeing = unit(dodge) * 2.5
     running = np.where(behind_line[:, None], to_gap, free) * speed[:, None]
     return np.where((scripts.kind == Kind.SACK)[:, None], fleeing, running)

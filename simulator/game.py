@@ -1,8 +1,8 @@
 """Whole games: plays as the tags report them, and each play as it would have gone with another target."""
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from itertools import islice
 
 import numpy as np
 
@@ -19,18 +19,19 @@ from ghostback.play import (
     PlayState,
     Situation,
 )
-from simulator import ball, dropback, flight, league, script, tags
+from simulator import dropback, flight, schedule, script, tags
 from simulator.dropback import Dropback
-from simulator.flight import AFTER_WHISTLE, Aftermath, Catch, Ending
-from simulator.playbook import COVERAGES, ELIGIBLE, N_ELIGIBLE, QUARTERBACK, Kind
+from simulator.flight import Aftermath, Catch, Ending
+from simulator.playbook import CARRIER, ELIGIBLE, N_ELIGIBLE, QUARTERBACK, Kind
+from simulator.schedule import Setting
 from simulator.script import BEFORE_SNAP, RATE, Drawn, Ints, Scripts
 from simulator.throw import throws
+from simulator.tracks import track
 
 BALL = Participant("ball", ParticipantKind.BALL, "Football", "", "", -1, (1,))
 """The ball and its tag, the same in every game."""
 
-_GAMES_A_WEEK, _WEEKS, _SEASONS = 16, 18, 7000
-_PLAYS_A_QUARTER = 38
+_BETWEEN_PLAYS = timedelta(seconds=40)
 _OUTCOMES = {
     Catch.COMPLETE: (PassOutcome.COMPLETE, "pass_outcome_caught"),
     Catch.INCOMPLETE: (PassOutcome.INCOMPLETE, "pass_outcome_incomplete"),
@@ -45,40 +46,17 @@ _ENDINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """What is known of a play before it is drawn.
-
-    Attributes:
-        offense: team with the ball.
-        defense: the other team.
-        direction: +1 when the offense moves toward +x, else -1.
-        line: x of the line of scrimmage, yards, with the offense moving toward +x.
-        quarter: from 1.
-        clock: seconds left in the quarter.
-        down: 1 to 4.
-        to_go: yards to a first down.
-    """
-
-    offense: str
-    defense: str
-    direction: int
-    line: float
-    quarter: int
-    clock: float
-    down: int
-    to_go: float
-
-
-@dataclass(frozen=True, slots=True)
 class Truth:
     """What the simulator knows of a game's plays besides what the tags report, in order of play.
 
     Attributes:
         settings: of each play.
         drawn: who played, and tag noise.
-        scripts: everything drawn by chance.
+        scripts: everything else drawn by chance.
         before: motion until the release.
         targets: (n_plays,) receiver (0-4) thrown to; without meaning for plays that are no passes.
+        after: motion from the release, with that receiver.
+        scores: (n_plays, 2) points of the offense and the defense before each play.
     """
 
     settings: tuple[Setting, ...]
@@ -86,6 +64,8 @@ class Truth:
     scripts: Scripts
     before: Dropback
     targets: Ints
+    after: Aftermath
+    scores: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +91,13 @@ class SimulatedGame:
             KeyError: no such play.
             ValueError: the play has no pass, or nobody of that id could have caught it.
         """
-        index = {play.play_id: i for i, play in enumerate(self.plays)}[play_id]
-        receivers = [p.person_id for p in self.truth.drawn[index].people[ELIGIBLE]]
-        if self.plays[index].forward_pass is None:
+        row = {play.play_id: i for i, play in enumerate(self.plays)}[play_id]
+        receivers = [p.person_id for p in self.truth.drawn[row].people[ELIGIBLE]]
+        if self.plays[row].forward_pass is None:
             raise ValueError(f"play {play_id} has no forward pass")
         if participant_id not in receivers:
             raise ValueError(f"{participant_id} is not an eligible receiver of play {play_id}")
-        return next(self._replay(np.array([index]), np.array([receivers.index(participant_id)])))
+        return self._replay(np.array([row]), np.array([receivers.index(participant_id)]))[0]
 
     def retarget_all(self) -> dict[tuple[str, str], Play]:
         """Every pass thrown to every eligible receiver, by play id and participant id.
@@ -125,9 +105,9 @@ class SimulatedGame:
         The receiver truly thrown to is there too, with the play as it is in `plays`.
         """
         passes = np.flatnonzero(self.truth.scripts.kind == Kind.PASS)
-        rows, receivers = (a.ravel() for a in np.meshgrid(passes, np.arange(N_ELIGIBLE), indexing="ij"))
+        rows, receivers = np.repeat(passes, N_ELIGIBLE), np.tile(np.arange(N_ELIGIBLE), len(passes))
         other = receivers != self.truth.targets[rows]
-        replays = self._replay(rows[other], receivers[other])
+        replays = iter(self._replay(rows[other], receivers[other]))
         return {
             (self.plays[row].play_id, self.truth.drawn[row].people[6 + receiver].person_id): (
                 next(replays) if replayed else self.plays[row]
@@ -135,18 +115,19 @@ class SimulatedGame:
             for row, receiver, replayed in zip(rows, receivers, other, strict=True)
         }
 
-    def _replay(self, rows: Ints, receivers: Ints) -> Iterator[Play]:
-        for replay, row in zip(_plays(self.game, self.truth, rows, receivers), rows, strict=True):
-            actual = self.plays[row]
-            object.__setattr__(replay, "situation", actual.situation)
-            yield replay
+    def _replay(self, rows: Ints, receivers: Ints) -> list[Play]:
+        if not len(rows):
+            return []
+        truth = self.truth
+        after = flight.play_out(truth.scripts.take(rows), truth.before.state.take(rows), receivers)
+        return [
+            _play(self.game, truth, after, row, replay, receiver)
+            for replay, (row, receiver) in enumerate(zip(rows, receivers, strict=True))
+        ]
 
 
 def simulate_game(seed: int, n_plays: int = 150) -> SimulatedGame:
-    """Simulate a game.
-
-    The first plays of a game do not depend on how many follow. Game ids are distinct for seeds
-    below two million.
+    """Simulate a game; its first plays do not depend on how many follow.
 
     Args:
         seed: 0 or more; the same seed gives the same game.
@@ -156,9 +137,9 @@ def simulate_game(seed: int, n_plays: int = 150) -> SimulatedGame:
         ValueError: the seed or the number of plays is out of range.
     """
     if seed < 0 or n_plays < 1:
-        raise ValueError("the seed must be 0 or more and a game must have a play or more")
-    game = _game(seed)
-    settings = tuple(_settings(np.random.default_rng([seed, 1 << 31]), game, n_plays))
+        raise ValueError("the seed must be 0 or more, and a game has a play or more")
+    game = schedule.game_of(seed)
+    settings = tuple(islice(schedule.drives(seed, game), n_plays))
     drawn = tuple(
         script.draw(np.random.default_rng(np.random.SeedSequence([seed, i])), s.offense, s.defense, s.line)
         for i, s in enumerate(settings)
@@ -166,51 +147,97 @@ def simulate_game(seed: int, n_plays: int = 150) -> SimulatedGame:
     scripts = script.stack([d.script for d in drawn])
     before = dropback.run(scripts)
     targets = throws(scripts, before.state).appeal.argmax(-1)
-    truth = Truth(settings, drawn, scripts, before, targets)
-    plays = _plays(game, truth, np.arange(n_plays), targets)
-    return SimulatedGame(game, tuple(_with_scores(game, plays)), truth)
+    after = flight.play_out(scripts, before.state, targets)
+    truth = Truth(settings, drawn, scripts, before, targets, after, _scores(settings, after))
+    plays = tuple(_play(game, truth, after, i, i, targets[i]) for i in range(n_plays))
+    return SimulatedGame(game, plays, truth)
 
 
-def _game(seed: int) -> Game:
-    index = seed % _GAMES_A_WEEK
-    week = seed // _GAMES_A_WEEK % _WEEKS
-    season = 2024 + seed // (_GAMES_A_WEEK * _WEEKS) % _SEASONS
-    home, away = np.random.default_rng([seed, (1 << 31) + 1]).permutation(league.TEAMS)[:2]
-    september = datetime(season, 9, 1, 17, tzinfo=UTC)
-    day = september + timedelta(days=6 - september.weekday() + 7 * week)
-    return Game(f"{day:%Y%m%d}{index:02d}", league.LEAGUE, season, week + 1, str(home), str(away), day)
+def _scores(settings: tuple[Setting, ...], after: Aftermath) -> Ints:
+    """Points (n_plays, 2) of the offense and the defense before each play; every touchdown counts seven."""
+    points = dict.fromkeys({team for s in settings for team in (s.offense, s.defense)}, 0)
+    scores = []
+    for setting, ending, catch in zip(settings, after.ending, after.catch, strict=True):
+        scores.append((points[setting.offense], points[setting.defense]))
+        if ending == Ending.TOUCHDOWN:
+            points[setting.defense if catch == Catch.INTERCEPTED else setting.offense] += 7
+    return np.array(scores)
 
 
-def _settings(rng: np.random.Generator, game: Game, n_plays: int) -> Iterator[Setting]:
-    """Drives from end to end. The next play's spot is drawn too, not carried over from the play before."""
-    home_has_ball, line, down, to_go = bool(rng.random() < 0.5), 35.0, 1, 10.0
-    for i in range(n_plays):
-        quarter = 1 + i // _PLAYS_A_QUARTER
-        offense, defense = (
-            (game.home_team, game.away_team) if home_has_ball else (game.away_team, game.home_team)
-        )
-        direction = 1 if home_has_ball == (quarter % 2 == 1) else -1
-        clock = 900.0 * (1.0 - (i % _PLAYS_A_QUARTER) / _PLAYS_A_QUARTER)
-        yield Setting(offense, defense, direction, line, quarter, float(round(clock)), down, to_go)
-        gain = float(np.round(np.clip(rng.gamma(1.1, 6.5) - 1.5, -6.0, 40.0)))
-        line, to_go, down = line + gain, to_go - gain, down + 1
-        if to_go <= 0.0:
-            down, to_go = 1, min(10.0, 110.0 - line)
-        if line >= 109.0 or down > 4:
-            home_has_ball = not home_has_ball
-            line, down, to_go = float(rng.integers(25, 46)), 1, 10.0
-        line = max(line, 12.0)
+def _play(game: Game, truth: Truth, after: Aftermath, row: int, replay: int, receiver: int) -> Play:
+    """Play `row` of the game, played out as `after[replay]` with the ball thrown to a receiver (0-4)."""
+    setting, drawn, scripts = truth.settings[row], truth.drawn[row], truth.scripts
+    position, velocity = track(scripts, truth.before, after, row, replay)
+    gain = float(position[BEFORE_SNAP + scripts.action[row] + after.end[replay], -1, 0] - setting.line)
+    if setting.direction < 0:
+        position, velocity = np.array([FIELD_LENGTH, FIELD_WIDTH]) - position, -velocity
+    participants = tuple(
+        Participant(p.person_id, ParticipantKind.PLAYER, p.name, p.team, p.position, p.jersey, (int(p.person_id),))
+        for p in drawn.people
+    )
+    tag_ids = np.array([int(p.person_id) for p in drawn.people] + list(BALL.tag_ids), np.uint64)
+    forward_pass, events = _story(scripts, after, row, replay, drawn.people[6 + receiver].person_id, drawn)
+    offense_score, defense_score = truth.scores[row].tolist()
+    return Play(
+        game_id=game.game_id,
+        play_id=str(40 + 23 * row),
+        offense_team=setting.offense,
+        offense_direction=setting.direction,
+        sample_rate=float(RATE),
+        start_time=game.start_time + row * _BETWEEN_PLAYS,
+        participants=(*participants, BALL),
+        events=events,
+        forward_pass=forward_pass,
+        situation=Situation(
+            quarter=setting.quarter,
+            game_clock=setting.clock,
+            down=setting.down,
+            yards_to_go=setting.to_go,
+            line_of_scrimmage=setting.line if setting.direction > 0 else FIELD_LENGTH - setting.line,
+            offense_score=offense_score,
+            defense_score=defense_score,
+        ),
+        state=PlayState.COMPLETE,
+        description=_description(drawn, receiver, forward_pass, events[-1].name, gain),
+        samples=tags.report(position, velocity, drawn.noise, setting.direction, tag_ids),
+    )
 
 
-def _with_scores(game: Game, plays: Sequence[Play]) -> Iterator[Play]:
-    points = {game.home_team: 0, game.away_team: 0}
-    for play in plays:
-        yield play
-        raise NotImplementedError
+def _story(
+    scripts: Scripts, after: Aftermath, row: int, replay: int, target_id: str, drawn: Drawn
+) -> tuple[Pass | None, tuple[Event, ...]]:
+    """The pass, if there was one, and the events of a play."""
+    snap = BEFORE_SNAP + 1
+    action = int(snap + scripts.action[row])
+    events = [Event("ball_snap", snap)]
+    forward_pass = None
+    if scripts.kind[row] == Kind.PASS:
+        outcome, name = _OUTCOMES[Catch(after.catch[replay])]
+        arrived = int(action + after.flight[replay])
+        forward_pass = Pass(drawn.people[QUARTERBACK].person_id, target_id, outcome, action, arrived)
+        events += [Event("pass_forward", action), Event("pass_arrived", arrived)]
+        events.append(Event(name, int(arrived + scripts.call[row])))
+    elif scripts.kind[row] == Kind.RUN:
+        events.append(Event("handoff", action))
+    if after.ending[replay] != Ending.INCOMPLETE:
+        events.append(Event(_ENDINGS[Ending(after.ending[replay])], int(action + after.end[replay])))
+    return forward_pass, tuple(events)
 
 
-def _plays(game: Game, truth: Truth, rows: Ints, receivers: Ints) -> list[Play]:
-    """Play the chosen plays out with the ball thrown to the given receivers (0-4)."""
-    scripts, state = truth.scripts.take(rows), truth.before.state.take(rows)
-    after = flight.play_out(scripts, state, receivers)
-    return []
+def _description(drawn: Drawn, receiver: int, forward_pass: Pass | None, ending: str, gain: float) -> str:
+    def short(slot: int) -> str:
+        first, last = drawn.people[slot].name.split()
+        return f"{first[0]}.{last}"
+
+    yards = f"for {gain:.0f} yards" + (", touchdown" if ending == "touchdown" else "")
+    if forward_pass is None:
+        if ending == "qb_sack":
+            return f"{short(QUARTERBACK)} sacked {yards}."
+        return f"{short(6 + CARRIER)} runs {yards}."
+    thrown = f"{short(QUARTERBACK)} pass"
+    to = f"to {short(6 + receiver)}"
+    if forward_pass.outcome is PassOutcome.COMPLETE:
+        return f"{thrown} {to} {yards}."
+    if forward_pass.outcome is PassOutcome.INTERCEPTED:
+        return f"{thrown} intended for {short(6 + receiver)} intercepted."
+    return f"{thrown} incomplete {to}."

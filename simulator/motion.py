@@ -8,9 +8,9 @@ STEP = 1.0 / RATE
 """Seconds a step lasts."""
 MAX_ACCELERATION = 8.0
 """No player speeds up, brakes or turns harder, yards per second squared."""
-_BRAKE = 7.5
-_LATERAL = 6.0
-_RESPONSE = 0.18  # seconds in which a wished change of velocity would be made
+_BRAKE = 1.2  # of the acceleration from standing
+_LATERAL = 0.95  # of the same
+_RESPONSE = 0.28  # seconds in which a wished change of velocity would be made
 _CARRY = 0.35  # share of the last acceleration carried into the next step
 
 
@@ -50,7 +50,7 @@ def step(
         acceleration: (..., 2) yards per second squared.
         wish: (..., 2) wished velocity.
         top_speed: (...) yards per second.
-        burst: (...) acceleration from standing.
+        burst: (...) acceleration from standing, yards per second squared.
     """
     speed = length(velocity)
     wanted = (limited(wish, top_speed) - velocity) / _RESPONSE
@@ -58,7 +58,7 @@ def step(
     along = (wanted * heading).sum(-1)
     across = wanted - along[..., None] * heading
     forward = burst * (1.0 - 0.7 * np.minimum(speed / top_speed, 1.0))
-    running = np.clip(along, -_BRAKE, forward)[..., None] * heading + limited(across, _LATERAL)
+    running = np.clip(along, -_BRAKE * burst, forward)[..., None] * heading + limited(across, _LATERAL * burst)
     standing = limited(wanted, burst)
     share = np.clip(speed - 0.5, 0.0, 1.0)[..., None]
     allowed = limited(share * running + (1.0 - share) * standing, MAX_ACCELERATION)

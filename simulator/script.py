@@ -19,6 +19,7 @@ from simulator.playbook import (
     COVERAGES,
     DEFENSE,
     FORMATIONS,
+    LINE,
     N_CORNERS,
     N_DEFENSE,
     N_ELIGIBLE,
@@ -48,7 +49,7 @@ MAX_FRAMES = BEFORE_SNAP + 56 + MAX_FLIGHT
 
 _KIND_SHARES = (0.60, 0.355, 0.045)
 _TEMPO_SHARES = (0.36, 0.44, 0.20)
-_HOLD = {Tempo.QUICK: (1.8, 0.22), Tempo.MEDIUM: (2.7, 0.30), Tempo.LONG: (3.5, 0.40)}
+_HOLD = {Tempo.QUICK: (1.9, 0.25), Tempo.MEDIUM: (2.8, 0.35), Tempo.LONG: (3.7, 0.45)}
 _MIDDLE = FIELD_WIDTH / 2
 
 
@@ -65,6 +66,7 @@ class Scripts:
         start: (n, 22, 2) where everyone lines up.
         top_speed: (n, 22) yards per second.
         burst: (n, 22) acceleration from standing, yards per second squared.
+        vigour: (n, 22) share of it given when nothing is urgent.
         corners: (n, 5, 4, 2) corners of each receiver's route.
         route_delay: (n, 5) seconds a receiver waits, blocking, before the route.
         jammed: (n, 5) seconds a receiver is held up by press coverage.
@@ -74,6 +76,7 @@ class Scripts:
         job: (n, 11) `Job` of each defender.
         man: (n, 11) receiver (0-4) whom a man defender covers.
         landmark: (n, 11, 2) middle of a zone.
+        block: (n, 5) defender (0-10) whom each lineman blocks.
         leverage: (n, 11) yards across the field a man defender stays off his man.
         cushion: (n, 11) yards deep a man defender starts off his man.
         lag: (n, 11) frames a defender sees late, 1 to 4.
@@ -98,6 +101,7 @@ class Scripts:
     start: Floats
     top_speed: Floats
     burst: Floats
+    vigour: Floats
     corners: Floats
     route_delay: Floats
     jammed: Floats
@@ -107,6 +111,7 @@ class Scripts:
     job: Ints
     man: Ints
     landmark: Floats
+    block: Ints
     leverage: Floats
     cushion: Floats
     lag: Ints
@@ -172,6 +177,7 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
     job, man, landmark, defense_start, leverage, cushion, jam = _defense(
         rng, coverage, formation, people, receivers, ball
     )
+    block = _blocks(job, offense_start[LINE], defense_start)
     corners, wait = _routes(rng, formation, tempo, receivers, ball_y)
     mean, spread = (0.7, 0.1) if kind is Kind.RUN else _HOLD[tempo]
     gap = ball + (0.0, rng.choice([-6.5, -4.0, -1.5, 1.5, 4.0, 6.5]))
@@ -182,6 +188,8 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
         pocket = ball + (-rng.uniform(6.0, 8.0), rng.normal(0.0, 0.7))
     action = float(np.clip(rng.normal(mean, spread), 0.5 if kind is Kind.RUN else 1.2, 5.5))
     shed = np.where(job == Job.RUSH, rng.gamma(9.0, 0.45, N_DEFENSE), 99.0)
+    vigour = np.ones(N_PLAYERS)
+    vigour[DEFENSE] = np.where(job >= Job.UNDER, rng.uniform(0.55, 0.85, N_DEFENSE), rng.uniform(0.8, 1.0, N_DEFENSE))
     script: dict[str, object] = {
         "kind": kind,
         "coverage": coverage_index,
@@ -191,6 +199,7 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
         "start": np.concatenate([offense_start, defense_start]),
         "top_speed": np.array([p.top_speed for p in people]) * rng.uniform(0.96, 1.0, N_PLAYERS),
         "burst": np.array([p.burst for p in people]),
+        "vigour": vigour,
         "corners": corners,
         "route_delay": wait * (kind is not Kind.RUN),
         "jammed": jam,
@@ -200,6 +209,7 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
         "job": job,
         "man": man,
         "landmark": landmark,
+        "block": block,
         "leverage": leverage,
         "cushion": cushion,
         "lag": rng.integers(1, 5, N_DEFENSE),
@@ -208,7 +218,7 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
         "taste": rng.gumbel(0.0, 0.8, N_ELIGIBLE),
         "aim": rng.normal(size=2),
         "luck": rng.uniform(),
-        "delay": np.clip(0.12 + rng.gamma(2.5, 0.07, N_DEFENSE), 0.15, 0.6) + 0.4 * (rng.random(N_DEFENSE) < 0.06),
+        "delay": np.clip(0.08 + rng.gamma(2.0, 0.06, N_DEFENSE), 0.15, 0.6) + 0.4 * (rng.random(N_DEFENSE) < 0.06),
         "answer": rng.uniform(size=N_DEFENSE),
         "effort": rng.uniform(0.0, 1.0, N_DEFENSE),
         "grip": rng.uniform(size=MAX_FLIGHT),
@@ -340,6 +350,13 @@ def _defense(
     place[:, 0] = np.minimum(place[:, 0], FIELD_LENGTH - 2.0)
     landmark[:, 0] = np.minimum(landmark[:, 0], FIELD_LENGTH - 3.0)
     return job, man, landmark, place, leverage, cushion, jam
+
+
+def _blocks(job: Ints, linemen: Floats, defenders: Floats) -> Ints:
+    """Whom each lineman (5,) blocks: rushers first, everybody someone else, nearest overall."""
+    cost = np.abs(linemen[:, None, 1] - defenders[None, :, 1]) + 0.5 * (defenders[:, 0] - linemen[:, None, 0])
+    blocked: Ints = linear_sum_assignment(cost + 20.0 * (job != Job.RUSH))[1]
+    return blocked
 
 
 def _shell(rng: np.random.Generator, coverage: Coverage, ball: Floats) -> Floats:

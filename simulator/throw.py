@@ -5,12 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH
-from simulator.dropback import State
-from simulator.motion import length, unit
-from simulator.playbook import DEFENSE, ELIGIBLE, N_CORNERS, QUARTERBACK
+from simulator import motion
+from simulator.dropback import State, next_corner, routes
+from simulator.motion import length
+from simulator.playbook import DEFENSE, ELIGIBLE, N_ELIGIBLE, QUARTERBACK
 from simulator.script import RATE, Floats, Ints, Scripts
 
-_LEAST_FLIGHT = 4  # frames
+_LEAST_FLIGHT, _MOST_FLIGHT = 4, 38  # frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,32 +37,34 @@ def ball_speed(distance: Floats) -> Floats:
 def throws(scripts: Scripts, state: State) -> Throws:
     """Every pass the quarterback could make at the given state, `scripts.action` frames after the snap."""
     release = state.position[0, :, QUARTERBACK, None]
-    receivers = state.position[0, :, ELIGIBLE]
-    distance = length(receivers - release)
-    for _ in range(4):
-        meeting = _ahead(scripts, state, distance / ball_speed(distance))
-        distance = length(meeting - release)
-    flight = np.maximum(np.rint(RATE * distance / ball_speed(distance)), _LEAST_FLIGHT).astype(np.intp)
+    paths = _futures(scripts, state)
+    gaps = length(paths - release)
+    seconds = np.arange(1, _MOST_FLIGHT + 1)[:, None, None] / RATE
+    late = gaps > seconds * ball_speed(gaps)
+    flight = np.clip(late.sum(0) + 1, _LEAST_FLIGHT, _MOST_FLIGHT)
+    meeting = np.take_along_axis(paths, flight[None, ..., None] - 1, axis=0)[0]
+    distance = length(meeting - release)
     place = meeting + scripts.aim[:, None] * (0.3 + 0.03 * distance[..., None])
     place = np.clip(place, (1.5, 0.8), (FIELD_LENGTH - 1.2, FIELD_WIDTH - 0.8))
 
-    seconds = flight[..., None, None] / RATE
-    defenders = state.position[0, :, None, DEFENSE] + 0.6 * seconds * state.velocity[0, :, None, DEFENSE]
+    drift = 0.6 * flight[..., None, None] / RATE
+    defenders = state.position[0, :, None, DEFENSE] + drift * state.velocity[0, :, None, DEFENSE]
     open_by = np.minimum(length(defenders - meeting[:, :, None]).min(-1), 6.0)
     depth = meeting[..., 0] - scripts.line[:, None]
-    first = np.arange(receivers.shape[1]) == scripts.first_read[:, None]
-    appeal = 0.55 * open_by + 0.10 * np.clip(depth, -3.0, 14.0) - 0.06 * np.maximum(distance - 22.0, 0.0) + first
+    first = np.arange(N_ELIGIBLE) == scripts.first_read[:, None]
+    appeal = 0.55 * open_by + 0.08 * np.clip(depth, -3.0, 9.0) - 0.10 * np.maximum(distance - 16.0, 0.0) + first
     return Throws(place, flight, appeal + scripts.taste)
 
 
-def _ahead(scripts: Scripts, state: State, seconds: Floats) -> Floats:
-    """Where the receivers' routes bring them in the given seconds, (n, 5, 2)."""
-    place = state.position[0, :, ELIGIBLE]
-    pace = scripts.route_pace * scripts.top_speed[:, ELIGIBLE]
-    left = (0.4 * length(state.velocity[0, :, ELIGIBLE]) + 0.55 * pace) * seconds
-    for corner in range(N_CORNERS):
-        away = scripts.corners[:, :, corner] - place
-        gone = np.where(corner >= state.corner, np.minimum(left, length(away)), 0.0)
-        place = place + gone[..., None] * unit(away)
-        left = left - gone
-    return place
+def _futures(scripts: Scripts, state: State) -> Floats:
+    """The receivers' routes (_MOST_FLIGHT, n, 5, 2) run on from the next frame, were no ball thrown."""
+    position, velocity = state.position[0, :, ELIGIBLE], state.velocity[0, :, ELIGIBLE]
+    acceleration, corner = state.acceleration[:, ELIGIBLE], state.corner
+    top_speed, burst = scripts.top_speed[:, ELIGIBLE], scripts.burst[:, ELIGIBLE]
+    paths = []
+    for frame in range(_MOST_FLIGHT):
+        wish = routes(scripts, position, corner, (scripts.action + frame) / RATE)
+        position, velocity, acceleration = motion.step(position, velocity, acceleration, wish, top_speed, burst)
+        corner = next_corner(scripts, position, corner)
+        paths.append(position)
+    return np.array(paths)

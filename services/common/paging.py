@@ -2,8 +2,31 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
+from typing import Protocol, TypeVar
 
 from services.common.errors import InvalidInput, Violation
+
+T = TypeVar("T")
+
+
+class ListRequest(Protocol):
+    """A request of a list method."""
+
+    page_size: int
+    page_token: str
+
+
+def page_of(entries: Mapping[str, T], request: ListRequest, scope: str) -> tuple[list[T], str]:
+    """A page of a small catalogue in order of its keys, and the token of the next page.
+
+    Raises:
+        InvalidInput: page size or token is wrong.
+    """
+    size, after = page_size(request.page_size), read_token(scope, request.page_token)
+    keys = sorted(key for key in entries if key > after)
+    token = make_token(scope, keys[size - 1]) if len(keys) > size else ""
+    return [entries[key] for key in keys[:size]], token
 
 
 def page_size(requested: int, default: int = 100, limit: int = 1_000) -> int:

@@ -38,6 +38,33 @@ def play_ids(name: str, field: str) -> tuple[str, str]:
     return _parsed(parse_play_name, name, field)
 
 
+def resource_id(name: str, collection: str, field: str) -> str:
+    """The id in `{collection}/{id}`.
+
+    Raises:
+        InvalidInput: the name is not of that form.
+    """
+    prefix, _, identifier = name.partition("/")
+    if prefix != collection or not identifier or "/" in identifier:
+        raise InvalidInput("NAME_INVALID", [Violation(field, f"{name!r} is not of the form {collection}/{{id}}")])
+    return identifier
+
+
+def at_most(message: Message, **limits: int) -> None:
+    """Check the number of entries of repeated fields.
+
+    Raises:
+        InvalidInput: some have too many.
+    """
+    _refuse(
+        [
+            Violation(name, f"has {len(getattr(message, name))} entries, the limit is {limit}")
+            for name, limit in limits.items()
+            if len(getattr(message, name)) > limit
+        ]
+    )
+
+
 def game(message: play_pb2.Game, field: str = "game") -> Game:
     """A game whose fields keep to their documented ranges.
 

@@ -1,0 +1,149 @@
+"""Computing a feature set: one implementation for serving and for training."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind, Play
+from ghostback.tracks import Tracks, resample
+from services.common.errors import FailedPrecondition, InvalidInput, Violation
+from services.features import targets
+from services.features.feature_sets import FeatureSet
+
+SIDELINE_TOLERANCE = 1.0
+"""Yards beyond the field's edge at which a defender's trajectory counts as having left it."""
+
+Tensor = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureBatch:
+    """Tensors of a play, one row for each pair of target and defender.
+
+    Attributes:
+        feature_set: id of the feature set.
+        setting: `live` or `retrospective`.
+        defender_ids: (n_rows) the defender of each row.
+        target_ids: (n_rows) the target of each row.
+        air_steps: (n_rows,) steps from pass forward to arrival.
+        tensors: by name, (n_rows, ...); turned so that the offense moves toward +x, relative to the row's anchor.
+        anchor: (n_rows, 2) yards, where the defender was at pass forward, in the play's own coordinates.
+        direction: +1 or -1; anchor + direction x displacement is a place in the play's own coordinates.
+        targets: the targets.
+        observed: steps up to and with pass forward, of the targets' paths too.
+        skipped: defenders left out, with the reason.
+    """
+
+    feature_set: str
+    setting: str
+    defender_ids: tuple[str, ...]
+    target_ids: tuple[str, ...]
+    air_steps: NDArray[np.int64]
+    tensors: dict[str, Tensor]
+    anchor: NDArray[np.float64]
+    direction: int
+    targets: tuple[targets.Target, ...]
+    observed: int
+    skipped: dict[str, str]
+
+
+def compute(
+    play: Play, feature_set: FeatureSet, target_ids: Sequence[str] = (), defender_ids: Sequence[str] = ()
+) -> FeatureBatch:
+    """The tensors of `ghosting-kinematics` for some targets and defenders of a play.
+
+    Args:
+        play: the play, with samples.
+        feature_set: the feature set.
+        target_ids: participants to take as the target; empty means the actual one.
+        defender_ids: defenders to compute for; empty means every defensive back.
+
+    Raises:
+        InvalidInput: a target is not eligible, or a defender unknown.
+        FailedPrecondition: the play has no pass, or lacks samples where they are needed.
+    """
+    if play.forward_pass is None:
+        raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} has no forward pass", play.name)
+    chosen = targets.choose(play, target_ids)
+    asked = _defenders(play, defender_ids)
+    step, observed = 1.0 / feature_set.rate, feature_set.observed
+    tracks = resample(play, (1 - observed) * step, feature_set.horizon * step, feature_set.rate)
+    followed = tuple(targets.follow(play, tracks, name, observed, feature_set.horizon) for name in chosen)
+    usable, skipped = _usable(tracks, asked, observed, step)
+    rows = np.array([tracks.row(name) for name in usable], np.intp)
+    direction = play.offense_direction
+    anchor = tracks.position[rows, observed - 1].reshape(-1, 2)
+
+    velocity = tracks.velocity[rows, :observed]
+    acceleration = np.gradient(velocity, step, axis=1)
+    motion = np.concatenate(
+        [
+            tracks.position[rows, :observed] - anchor[:, None],
+            velocity,
+            acceleration,
+            tracks.orientation[rows, :observed],
+        ],
+        axis=-1,
+    )
+    steps = np.arange(1 - observed, feature_set.horizon + 1)
+    receiver, ball = [], []
+    for target in followed:
+        place = target.receiver[None] - anchor[:, None]
+        speed = np.broadcast_to(target.receiver_velocity, place.shape)
+        receiver.append(direction * np.concatenate([place, speed], axis=-1))
+        remaining = np.maximum(target.air_steps - steps, 0)[None, :, None] * step
+        flight = direction * (target.ball[None] - anchor[:, None])
+        ball.append(np.concatenate([flight, np.broadcast_to(remaining, (len(rows), len(steps), 1))], axis=-1))
+    return FeatureBatch(
+        feature_set=feature_set.id,
+        setting=feature_set.setting,
+        defender_ids=tuple(usable) * len(followed),
+        target_ids=tuple(target.participant_id for target in followed for _ in usable),
+        air_steps=np.repeat([target.air_steps for target in followed], len(rows)),
+        tensors={
+            "defender": np.tile(direction * motion, (len(followed), 1, 1)).astype(np.float32),
+            "receiver": np.concatenate(receiver).astype(np.float32),
+            "ball": np.concatenate(ball).astype(np.float32),
+        },
+        anchor=np.tile(anchor, (len(followed), 1)),
+        direction=direction,
+        targets=followed,
+        observed=observed,
+        skipped=skipped,
+    )
+
+
+def _defenders(play: Play, defender_ids: Sequence[str]) -> list[str]:
+    if not defender_ids:
+        return [p.participant_id for p in play.defensive_backs()]
+    defense = {
+        p.participant_id
+        for p in play.participants
+        if p.kind is ParticipantKind.PLAYER and p.team_id != play.offense_team
+    }
+    wrong = [
+        Violation(f"defender_ids[{i}]", f"{name!r} is not a defender of the play")
+        for i, name in enumerate(defender_ids)
+        if name not in defense
+    ]
+    if wrong:
+        raise InvalidInput("DEFENDER_UNKNOWN", wrong)
+    return list(dict.fromkeys(defender_ids))
+
+
+def _usable(tracks: Tracks, names: Sequence[str], observed: int, step: float) -> tuple[list[str], dict[str, str]]:
+    """Defenders tracked on the field over the observed steps, and why the others are not usable."""
+    usable, skipped = [], {}
+    edge = np.array([FIELD_LENGTH, FIELD_WIDTH]) + SIDELINE_TOLERANCE
+    for name in names:
+        position = tracks.position[tracks.row(name), :observed] if name in tracks else np.full((observed, 2), np.nan)
+        missing = int(np.isnan(position[:, 0]).sum())
+        if missing:
+            skipped[name] = f"no samples for {missing * step:.1f} of the {observed * step:.1f} s before the pass"
+        elif (position < -SIDELINE_TOLERANCE).any() or (position > edge).any():
+            skipped[name] = "left the field before the pass"
+        else:
+            usable.append(name)
+    return usable, skipped

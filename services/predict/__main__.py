@@ -1,0 +1,60 @@
+"""The predict service: `python -m services.predict --features HOST:PORT --triton HOST:PORT`."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated
+
+import structlog
+from pydantic import Field
+from pydantic_settings import CliApp
+
+from ghostback.features.v1 import features_service_pb2
+from services.common import server
+from services.common.errors import DomainError
+from services.common.settings import ServiceSettings
+from services.common.upstream import Upstream
+from services.features.feature_sets import FEATURE_SETS
+from services.predict import registry
+from services.predict.servicer import MODEL_SERVICE, PREDICT_SERVICE, ModelServicer, PredictServicer
+from services.predict.triton import ModelServer
+
+_log = structlog.get_logger()
+
+
+class PredictSettings(ServiceSettings):
+    """Predict ghosts with the installed model plugins, on Triton.
+
+    Example: python -m services.predict --features 127.0.0.1:8442 --triton 127.0.0.1:8001
+    --model-repository .run/model-repository
+    """
+
+    features: Annotated[str, Field(description="Address of the features service, host:port.")]
+    triton: Annotated[str, Field(description="Address of Triton's gRPC endpoint, host:port.")]
+    model_repository: Annotated[Path, Field(description="Folder that Triton reads models from.")]
+
+
+@asynccontextmanager
+async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
+    """Discover the plugins, load what Triton will take now, and give the servicers."""
+    models = registry.discover({each.id: each.digest for each in FEATURE_SETS.values()})
+    for name, problem in models.broken.items():
+        _log.error("plugin refused", plugin=name, problem=problem)
+    features_service = features_service_pb2.DESCRIPTOR.services_by_name["FeaturesService"]
+    features = Upstream("features", settings.features, features_service, settings)
+    model_server = ModelServer(settings.triton, settings.model_repository, settings.upstream_timeout_seconds)
+    for version in models.versions.values():
+        try:
+            await model_server.ensure_ready(version)
+        except DomainError as error:
+            _log.error("model not ready", model=version.id, problem=error.message)
+    yield [
+        (PREDICT_SERVICE, PredictServicer(models, model_server, features)),
+        (MODEL_SERVICE, ModelServicer(models)),
+    ]
+    await features.close()
+    await model_server.close()
+
+
+if __name__ == "__main__":
+    server.run("predict", CliApp.run(PredictSettings), start)

@@ -1,0 +1,97 @@
+"""What a model plugin says of itself, as data: read and checked before any of its code runs."""
+
+import tomllib
+from pathlib import Path, PurePath
+from typing import Annotated, Literal
+
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+MANIFEST = "manifest.toml"
+
+
+class ManifestError(ValueError):
+    """The manifest cannot be read, or does not keep to its form."""
+
+
+def _pep440(version: str) -> str:
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        raise ValueError(f"{version!r} is not a PEP 440 version") from None
+
+
+def _inside(file: str) -> str:
+    if PurePath(file).name != file:
+        raise ValueError(f"{file!r} must be a file of the plugin's own folder")
+    return file
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TensorDeclaration(_Strict):
+    """A tensor the model takes or gives; the shape is without the row axis."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    dtype: Literal["FP32"]
+    shape: tuple[Annotated[int, Field(gt=0)], ...]
+
+
+class DigestedFile(_Strict):
+    """A file of the plugin with its SHA-256."""
+
+    file: Annotated[str, AfterValidator(_inside)]
+    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class GoldenExample(DigestedFile):
+    """Inputs and the outputs they must give, as an npz file of arrays `input.NAME` and `output.NAME`."""
+
+    tolerance: Annotated[float, Field(gt=0, description="Largest difference of an output value.")]
+
+
+class Provenance(_Strict):
+    """Where the artifact comes from."""
+
+    data: str
+    command: str
+    metrics: Annotated[str, AfterValidator(_inside)]
+    trained_with: str
+
+
+class Manifest(_Strict):
+    """A model version."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+    version: Annotated[str, AfterValidator(_pep440)]
+    task: Literal["ghosting"]
+    setting: Literal["live", "retrospective"]
+    description: str
+    feature_set: str
+    feature_set_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    max_batch_size: Annotated[int, Field(gt=0)]
+    inputs: Annotated[tuple[TensorDeclaration, ...], Field(min_length=1)]
+    outputs: Annotated[tuple[TensorDeclaration, ...], Field(min_length=1)]
+    artifact: DigestedFile
+    golden: GoldenExample
+    provenance: Provenance
+
+
+def read(folder: Path) -> Manifest:
+    """The manifest in a plugin's folder.
+
+    Raises:
+        ManifestError: it is missing, is no TOML, or does not keep to its form.
+    """
+    path = folder / MANIFEST
+    try:
+        return Manifest.model_validate(tomllib.loads(path.read_text()))
+    except OSError as error:
+        raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ManifestError(f"{MANIFEST} is not TOML: {error}") from None
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ManifestError(f"{MANIFEST}: {wrong}") from None
