@@ -16,7 +16,7 @@ MEMORY = 5
 """Frames, the present one included, that a defender's sight may lag over."""
 _CUT_SPEED = 4.2  # yards per second carried through a route's corner
 _ENGAGED_SPEED = 1.3
-_WIND_UP = 0.4  # seconds
+_WIND_UP = 0.5  # seconds
 _ZONE_WIDTH = {Job.UNDER: 7.0, Job.DEEP: 11.0}
 
 
@@ -38,9 +38,7 @@ class State:
 
     def take(self, rows: Ints) -> Self:
         """The states of the chosen plays, repeated where asked."""
-        return type(self)(
-            self.position[:, rows], self.velocity[:, rows], self.acceleration[rows], self.corner[rows]
-        )
+        return type(self)(self.position[:, rows], self.velocity[:, rows], self.acceleration[rows], self.corner[rows])
 
     def moved(self, wish: Floats, scripts: Scripts, vigour: Floats) -> Self:
         """The state a step later when everyone wishes for a velocity (n, 22, 2), with a share (n, 22) of his burst."""
@@ -111,7 +109,7 @@ def protect(scripts: Scripts, state: State, time: Floats) -> Floats:
     rusher = np.take_along_axis(defenders, scripts.block[..., None], axis=1)
     reach = np.where((scripts.kind == Kind.RUN)[:, None], 7.0, 5.0)
     runs = (scripts.kind == Kind.RUN)[:, None, None]
-    guarded = np.where(runs, rusher + (0.6, 0.0), rusher + 0.9 * unit(position[:, :1] - rusher))
+    guarded = np.where(runs, rusher + np.array([0.6, 0.0]), rusher + 0.9 * unit(position[:, :1] - rusher))
     hold = scripts.start[:, LINE] + np.where(runs, (2.0, 0.0), (-2.0, 0.0))
     place = np.where((length(rusher - own) < reach)[..., None], guarded, hold)
     return arrive(own, place, 3.5)
@@ -140,7 +138,7 @@ def routes(scripts: Scripts, own: Floats, corner: Ints, time: Floats) -> Floats:
 def blocked(scripts: Scripts, state: State, time: Floats) -> NDArray[np.bool_]:
     """Rushers (n, 11) whom a lineman holds."""
     gaps = length(state.position[0, :, DEFENSE, None] - state.position[0, :, None, LINE])
-    return (scripts.job == Job.RUSH) & (gaps.min(-1) < 1.6) & (time[:, None] < scripts.shed)
+    return np.asarray((scripts.job == Job.RUSH) & (gaps.min(-1) < 1.6) & (time[:, None] < scripts.shed))
 
 
 def rush(scripts: Scripts, state: State, time: Floats, goal: Floats) -> Floats:

@@ -137,7 +137,7 @@ def _answers(scripts: Scripts, state: State, target: Ints, place: Floats) -> Int
     follow = np.where(covers, 0.33, 0.05 + 0.20 * near)
     deepen = np.where(covers, 0.0, np.where(scripts.job == Job.DEEP, 0.20, 0.04))
     chances = np.cumsum(np.stack([attack, follow, deepen], axis=-1), axis=-1)
-    return (scripts.answer[..., None] > chances).sum(-1)
+    return np.asarray((scripts.answer[..., None] > chances).sum(-1))
 
 
 def _delays(scripts: Scripts, answer: Ints) -> Floats:
@@ -155,7 +155,7 @@ def _catch(scripts: Scripts, state: State, target: Ints, place: Floats, throw_le
     gaps = length(state.position[0, :, DEFENSE] - place[:, None])
     nearest = gaps.argmin(-1)
     gap = gaps[plays, nearest]
-    ease = 2.25 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.6 * np.exp(-gap / 1.6) - 0.03 * throw_length
+    ease = 2.0 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.6 * np.exp(-gap / 1.6) - 0.03 * throw_length
     caught = (scripts.luck < 1.0 / (1.0 + np.exp(-ease))) & (miss < _REACH)
     picked = ~caught & (gap < _REACH) & (scripts.luck > 1.0 - 0.22 * np.exp(-gap / 1.0))
     return np.where(caught, Catch.COMPLETE, np.where(picked, Catch.INTERCEPTED, Catch.INCOMPLETE)), nearest
@@ -220,7 +220,9 @@ def _wishes(
         chase = unit(away + _meeting(away, gone[:, None], top)[..., None] * gone[:, None]) * top[..., None]
         chase = np.where((length(away) < 4.0)[..., None], limited(gone[:, None] + 3.5 * away, top), chase)
         since = np.where(flight[:, None] > 0, frame - flight[:, None] * (answer == Answer.STAY), frame)
-        chases = held[:, None] & np.concatenate([(holder >= 11)[:, None] & np.ones((n, N_DEFENSE), bool), since >= delay], 1)
+        chases = held[:, None] & np.concatenate(
+            [(holder >= 11)[:, None] & np.ones((n, N_DEFENSE), bool), since >= delay], 1
+        )
         chases[:, DEFENSE] &= (holder < 11)[:, None]
         chase[:, DEFENSE] = np.where(
             (scripts.job == Job.RUSH)[..., None], rush(scripts, state, time, carrier + 0.3 * gone), chase[:, DEFENSE]
@@ -275,7 +277,8 @@ def _meeting(away: Floats, going: Floats, speed: Floats) -> Floats:
 def _sealed(scripts: Scripts, time: Floats) -> Flags:
     """Linebackers (n, 11) whom a block keeps from a run for now."""
     box = (np.arange(N_DEFENSE) >= 4) & (np.arange(N_DEFENSE) < 7)
-    return (scripts.kind == Kind.RUN)[:, None] & box & (scripts.answer < 0.65) & (time[:, None] < 2.5 + scripts.delay)
+    held = box & (scripts.answer < 0.65) & (time[:, None] < 2.5 + scripts.delay)
+    return np.asarray((scripts.kind == Kind.RUN)[:, None] & held)
 
 
 def _carry(scripts: Scripts, state: State, holder: Ints, carrier: Floats) -> Floats:

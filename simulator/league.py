@@ -50,9 +50,20 @@ _TOP_SPEED = {
 }
 TOP_SPEED = 11.0
 """No player is faster, yards per second."""
-_FIRST = "Abe Bo Cal Dex Eli Fin Gus Hal Ike Jed Kai Lev Max Ned Oz Pax Quin Ray Sol Ty Uri Van Wes Xan Yul Zed".split()
-_LAST_HEAD = "Ash Brook Cald Dray Esk Farr Gren Holl Ing Jar Kell Lang Marl Nor Ost Pell Roth Stan Thorn Wex".split()
-_LAST_TAIL = "bury croft den ers field gate ham ley more nor ridge son ton wick worth".split()
+# fmt: off
+_FIRST = (
+    "Abe", "Bo", "Cal", "Dex", "Eli", "Fin", "Gus", "Hal", "Ike", "Jed", "Kai", "Lev", "Max", "Ned", "Oz", "Pax",
+    "Quin", "Ray", "Sol", "Ty", "Uri", "Van", "Wes", "Xan", "Yul", "Zed",
+)
+_LAST_HEAD = (
+    "Ash", "Brook", "Cald", "Dray", "Esk", "Farr", "Gren", "Holl", "Ing", "Jar", "Kell", "Lang", "Marl", "Nor",
+    "Ost", "Pell", "Roth", "Stan", "Thorn", "Wex",
+)
+_LAST_TAIL = (
+    "bury", "croft", "den", "ers", "field", "gate", "ham", "ley", "more", "nor", "ridge", "son", "ton", "wick",
+    "worth",
+)
+# fmt: on
 
 
 @dataclass(frozen=True, slots=True)

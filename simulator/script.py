@@ -180,12 +180,14 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
     block = _blocks(job, offense_start[LINE], defense_start)
     corners, wait = _routes(rng, formation, tempo, receivers, ball_y)
     mean, spread = (0.7, 0.1) if kind is Kind.RUN else _HOLD[tempo]
-    gap = ball + (0.0, rng.choice([-6.5, -4.0, -1.5, 1.5, 4.0, 6.5]))
+    hole = rng.choice([-6.5, -4.0, -1.5, 1.5, 4.0, 6.5])
+    gap = ball + np.array([0.0, hole])
     if kind is Kind.RUN:
-        pocket = ball + (-4.5, 0.0)
-        corners[CARRIER] = (pocket + (0.0, 0.8 * np.sign(gap - ball)[1]), gap, gap + (9.0, 0.0), gap + (9.0, 0.0))
+        pocket = ball - np.array([4.5, 0.0])
+        beyond = gap + np.array([9.0, 0.0])
+        corners[CARRIER] = (pocket + np.array([0.0, 0.8 * np.sign(hole)]), gap, beyond, beyond)
     else:
-        pocket = ball + (-rng.uniform(6.0, 8.0), rng.normal(0.0, 0.7))
+        pocket = ball + np.array([-rng.uniform(6.0, 8.0), rng.normal(0.0, 0.7)])
     action = float(np.clip(rng.normal(mean, spread), 0.5 if kind is Kind.RUN else 1.2, 5.5))
     shed = np.where(job == Job.RUSH, rng.gamma(9.0, 0.45, N_DEFENSE), 99.0)
     vigour = np.ones(N_PLAYERS)
@@ -314,8 +316,8 @@ def _defense(
         misfit = np.where(backs[:, None], (spots >= Spot.TIGHT) * 12.0, (spots == Spot.WIDE) * 20.0)
         cost = np.abs(place[free, None, 1] - receivers[None, :, 1]) + misfit
         chosen, covered = linear_sum_assignment(cost)
-        for i, receiver in zip(chosen, covered, strict=True):
-            job[free[i]], man[free[i]] = Job.MAN, receiver
+        for i, covers in zip(chosen.tolist(), covered.tolist(), strict=True):
+            job[free[i]], man[free[i]] = Job.MAN, covers
         for i in set(range(len(free))) - set(chosen.tolist()):
             if coverage.high and rng.random() < 0.5:
                 job[free[i]] = Job.UNDER
@@ -324,7 +326,7 @@ def _defense(
         job[rng.choice([4, 5])] = Job.RUSH
 
     inside = np.sign(ball[1] - receivers[:, 1])
-    order = np.argsort(receivers[:, 1])
+    order = np.argsort(receivers[:, 1]).tolist()
     over = {7: order[-1], 8: order[0]}
     slots = [r for r in range(N_ELIGIBLE) if spots[r] == Spot.SLOT]
     if positions[6] == "CB" and slots:
@@ -338,7 +340,7 @@ def _defense(
     jam = np.zeros(N_ELIGIBLE)
     for i in range(4, N_DEFENSE):
         in_man = job[i] == Job.MAN
-        receiver = man[i] if in_man else over.get(i, -1)
+        receiver = int(man[i]) if in_man else over.get(i, -1)
         if receiver < 0 or spots[receiver] == Spot.BACK:
             continue
         depth = off[receiver] if in_man or coverage.high == 2 else max(off[receiver], 5.5)

@@ -76,5 +76,4 @@ def _facing(position: Floats, velocity: Floats, direction: int) -> Floats:
 
 def _degrees(vectors: Floats) -> Floats:
     """Angles of vectors, 0 along +y and clockwise, two decimals."""
-    degrees: Floats = np.round(np.degrees(np.arctan2(vectors[..., 0], vectors[..., 1])), 2) % 360.0
-    return degrees
+    return np.asarray(np.round(np.degrees(np.arctan2(vectors[..., 0], vectors[..., 1])), 2) % 360.0)

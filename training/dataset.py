@@ -78,10 +78,13 @@ def of_play(play: Play, target_id: str = "", what_if: bool = False) -> Rows | No
     went = np.stack([tracks.position[tracks.row(name)] for name in batch.defender_ids])
     displacement = batch.direction * (went[:, 1:] - batch.anchor[:, None])
     in_air = np.arange(1, feature_set.horizon + 1) <= batch.air_steps[:, None]
-    complete = np.isfinite(np.where(in_air[..., None], displacement, 0)).all(axis=(1, 2))
-    displacement = np.where(in_air[..., None], displacement, 0).astype(np.float32)
+    displacement = np.where(in_air[..., None], displacement, 0)
+    complete = np.flatnonzero(np.isfinite(displacement).all(axis=(1, 2)))
     rows = Rows(
-        **batch.tensors, displacement=displacement, air_steps=batch.air_steps, what_if=np.full(len(went), what_if)
+        **batch.tensors,
+        displacement=displacement.astype(np.float32),
+        air_steps=batch.air_steps,
+        what_if=np.full(len(went), what_if),
     )
     return rows.take(complete)
 

@@ -23,7 +23,8 @@ def stay(rows: Rows) -> Float:
 def constant_velocity(rows: Rows) -> Float:
     """Everyone goes on as he moved at pass forward."""
     steps = np.arange(1, rows.displacement.shape[1] + 1, dtype=np.float32)[:, None]
-    return rows.defender[:, -1:, 2:4] * 0.1 * steps
+    displacement: Float = rows.defender[:, -1:, 2:4] * np.float32(0.1) * steps
+    return displacement
 
 
 def to_the_catch_point(rows: Rows) -> Float:

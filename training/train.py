@@ -37,7 +37,7 @@ def fit(
             for rows in np.array_split(shuffle.permutation(len(train)), batches):
                 loss = _loss(network, _mirrored(train.take(rows), shuffle))
                 optimiser.zero_grad()
-                loss.backward()
+                loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
                 optimiser.step()
                 schedule.step()

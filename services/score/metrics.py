@@ -43,7 +43,8 @@ def distances(paths: Float, receiver: Float, profile: ScoreProfile) -> Float:
         profile: says whether the target is the receiver as he moves, or where he is at arrival.
     """
     target = receiver[-1:] if profile.measured_to is MeasuredTo.CATCH_POINT else receiver
-    return np.linalg.norm(paths - target, axis=-1)
+    distance: Float = np.linalg.norm(paths - target, axis=-1)
+    return distance
 
 
 def positional_convergence(distance: Float, weights: Float | None = None) -> Float:
@@ -71,13 +72,15 @@ def distance_ratio(paths: Float, receiver: Float, step_limit: float) -> Float:
     reachable = (paths.shape[1] - 1) * step_limit
     optimal = np.minimum(np.linalg.norm(paths[:, 0] - receiver[-1], axis=-1), reachable)
     total = optimal + actual
-    return 1 - np.divide(np.abs(optimal - actual), total, out=np.zeros_like(total), where=total > 0)
+    ratio: Float = 1 - np.divide(np.abs(optimal - actual), total, out=np.zeros_like(total), where=total > 0)
+    return ratio
 
 
 def superhuman_steps(paths: Float, step_limit: float) -> NDArray[np.int64]:
     """SP: number of steps longer than a human makes: (n_defenders,)."""
     steps = np.linalg.norm(np.diff(paths, axis=1), axis=-1)
-    return (steps > step_limit).sum(axis=-1)
+    count: NDArray[np.int64] = (steps > step_limit).sum(axis=-1)
+    return count
 
 
 def score_trajectories(paths: Float, receiver: Float, profile: ScoreProfile) -> TrajectoryScores:

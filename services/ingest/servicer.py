@@ -1,0 +1,190 @@
+"""`ghostback.ingest.v1.IngestService`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.message import Message
+
+from ghostback import convert, wire
+from ghostback.ingest.v1 import ingest_service_pb2 as pb
+from ghostback.play import PlayState
+from ghostback.tracking.v1 import play_pb2
+from services.common import paging, requests
+from services.common.errors import InvalidInput, NotFound, Violation
+from services.ingest.rules import Reason
+from services.ingest.store import Store, StoredPlay
+
+T = TypeVar("T")
+
+_WATCH_PAGE = 100
+
+
+class IngestServicer:
+    """Takes in tags, gives out plays. The store is used by one thread of its own."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, "store")
+        self._completed = asyncio.Condition()
+
+    async def close(self) -> None:
+        """Finish what is being stored."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def UpdateGame(self, request: pb.UpdateGameRequest, context: Any) -> Message:
+        """Create or replace a game."""
+        game = requests.game(request.game)
+        await self._run(lambda: self._store.put_game(game))
+        return wire.view(pb.UpdateGameResponse)(game=convert.game_to_message(game))
+
+    async def GetGame(self, request: pb.GetGameRequest, context: Any) -> Message:
+        """Give one game."""
+        game_id = requests.game_id(request.name, "name")
+        game = await self._run(lambda: self._store.game(game_id))
+        return wire.view(pb.GetGameResponse)(game=convert.game_to_message(game))
+
+    async def ListGames(self, request: pb.ListGamesRequest, context: Any) -> Message:
+        """List games, a page at a time."""
+        size = paging.page_size(request.page_size)
+        after = paging.read_token("ListGames", request.page_token)
+        games = await self._run(lambda: self._store.games(after, size + 1))
+        token = paging.make_token("ListGames", games[size - 1].game_id) if len(games) > size else ""
+        return wire.view(pb.ListGamesResponse)(games=map(convert.game_to_message, games[:size]), next_page_token=token)
+
+    async def UpdatePlay(self, request: pb.UpdatePlayRequest, context: Any) -> Message:
+        """Create a play or update its metadata."""
+        ids = requests.play_ids(request.play.name, "play.name")
+        message = request.play
+        if request.update_mask.paths:
+            _check_mask(request.update_mask, "update_mask", exclude={"name", "revision", "samples"})
+            message = await self._masked(ids, request)
+        message.ClearField("samples")
+        play = requests.play(message)
+        stored = await self._run(lambda: self._store.put_play(play))
+        if stored.play.state is not PlayState.LIVE:
+            async with self._completed:
+                self._completed.notify_all()
+        return wire.view(pb.UpdatePlayResponse)(play=_message(stored))
+
+    async def StreamTags(
+        self, requests_: AsyncIterator[pb.StreamTagsRequest], context: Any
+    ) -> AsyncIterator[pb.StreamTagsResponse]:
+        """Store batches; acknowledge each when it is on disk."""
+        async for request in requests_:
+            ids = requests.play_ids(request.play, "play")
+            samples = convert.samples_from_message(request.samples)
+            receipt = await self._run(lambda: self._store.append(*ids, samples))  # noqa: B023
+            yield wire.view(pb.StreamTagsResponse)(
+                sequence=request.sequence,
+                accepted_count=receipt.accepted,
+                duplicate_count=receipt.duplicates,
+                quarantined=_counts(receipt.quarantined),
+            )
+
+    async def GetPlay(self, request: pb.GetPlayRequest, context: Any) -> Message:
+        """Give one play with its samples."""
+        ids = requests.play_ids(request.name, "name")
+        _check_mask(request.read_mask, "read_mask")
+        wanted = set(request.read_mask.paths)
+        message = _message(await self._run(lambda: self._store.play(*ids)))
+        if not wanted or "samples" in wanted:
+            samples = await self._run(lambda: self._store.samples(*ids))
+            if len(samples):
+                message.samples.CopyFrom(convert.samples_to_message(samples))
+        for name in [field.name for field, _ in message.ListFields()]:
+            if wanted and name not in wanted:
+                message.ClearField(name)  # type: ignore[arg-type]
+        return wire.view(pb.GetPlayResponse)(play=message)
+
+    async def ListPlays(self, request: pb.ListPlaysRequest, context: Any) -> Message:
+        """List the plays of a game, a page at a time."""
+        game_id = requests.game_id(request.parent, "parent")
+        size, scope = paging.page_size(request.page_size), f"ListPlays {request.parent}"
+        after = int(paging.read_token(scope, request.page_token) or 0)
+        plays = await self._run(lambda: self._store.plays(game_id, after, size + 1))
+        token = paging.make_token(scope, str(plays[size - 1].created)) if len(plays) > size else ""
+        return wire.view(pb.ListPlaysResponse)(plays=map(_message, plays[:size]), next_page_token=token)
+
+    async def WatchPlays(self, request: pb.WatchPlaysRequest, context: Any) -> AsyncIterator[pb.WatchPlaysResponse]:
+        """Tell of plays that are over; nothing is queued, each is read from the store when the caller is ready."""
+        game_id = requests.game_id(request.parent, "parent")
+        scope = f"WatchPlays {request.parent}"
+        after = int(paging.read_token(scope, request.resume_token, "resume_token") or 0)
+        while True:
+            async with self._completed:
+                while not (found := await self._run(lambda: self._store.completed(game_id, after, _WATCH_PAGE))):  # noqa: B023
+                    await self._completed.wait()
+            for stored in found:
+                after = stored.completed or after
+                token = paging.make_token(scope, str(after))
+                yield wire.view(pb.WatchPlaysResponse)(play=_message(stored), resume_token=token)
+
+    async def GetQualityReport(self, request: pb.GetQualityReportRequest, context: Any) -> Message:
+        """Tell what was accepted and quarantined."""
+        if "/plays/" in request.name:
+            game_id, play_id = requests.play_ids(request.name, "name")
+            receipt = await self._run(lambda: self._store.quality(game_id, play_id))
+        else:
+            whole_game = requests.game_id(request.name, "name")
+            receipt = await self._run(lambda: self._store.quality(whole_game, None))
+        return wire.view(pb.GetQualityReportResponse)(
+            name=request.name,
+            accepted_count=receipt.accepted,
+            duplicate_count=receipt.duplicates,
+            quarantined=_counts(receipt.quarantined),
+        )
+
+    async def ListQuarantinedSamples(self, request: pb.ListQuarantinedSamplesRequest, context: Any) -> Message:
+        """List quarantined samples, a page at a time."""
+        ids = requests.play_ids(request.parent, "parent")
+        size = paging.page_size(request.page_size, default=1_000, limit=convert.MAX_SAMPLES)
+        scope = f"ListQuarantinedSamples {request.parent}"
+        start = int(paging.read_token(scope, request.page_token) or 0)
+        samples, reasons, more = await self._run(lambda: self._store.quarantined(*ids, start, size))
+        return wire.view(pb.ListQuarantinedSamplesResponse)(
+            samples=convert.samples_to_message(samples),
+            reasons=reasons.tolist(),
+            next_page_token=paging.make_token(scope, str(start + size)) if more else "",
+        )
+
+    async def _masked(self, ids: tuple[str, str], request: pb.UpdatePlayRequest) -> play_pb2.Play:
+        """The stored play, or an empty one, with the fields of the mask taken from the request."""
+        try:
+            message = _message(await self._run(lambda: self._store.play(*ids)))
+        except NotFound:
+            message = wire.view(play_pb2.Play)(name=request.play.name)
+        for name in request.update_mask.paths:
+            message.ClearField(name)  # type: ignore[arg-type]
+        chosen = wire.view(play_pb2.Play)()
+        chosen.CopyFrom(request.play)
+        for name in {field.name for field, _ in chosen.ListFields()} - set(request.update_mask.paths):
+            chosen.ClearField(name)  # type: ignore[arg-type]
+        message.MergeFrom(chosen)
+        return message
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _message(stored: StoredPlay) -> play_pb2.Play:
+    message = convert.play_to_message(stored.play)
+    message.revision = stored.revision
+    return message
+
+
+def _counts(quarantined: Mapping[Reason, int]) -> list[pb.QuarantineCount]:
+    return [wire.view(pb.QuarantineCount)(reason=reason.value, count=count) for reason, count in quarantined.items()]  # type: ignore[arg-type]
+
+
+def _check_mask(mask: FieldMask, field: str, exclude: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    known = set(play_pb2.Play.DESCRIPTOR.fields_by_name) - exclude
+    wrong = [
+        Violation(f"{field}.paths[{i}]", f"{path!r} is not one of {', '.join(sorted(known))}")
+        for i, path in enumerate(mask.paths)
+        if path not in known
+    ]
+    if wrong:
+        raise InvalidInput("FIELD_INVALID", wrong)
