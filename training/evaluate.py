@@ -33,7 +33,7 @@ def to_the_catch_point(rows: Rows) -> Float:
     place = rows.receiver[:, -1:, :2]
     distance = np.linalg.norm(place, axis=-1, keepdims=True)
     run = np.minimum(0.1 * speed * np.arange(1, rows.displacement.shape[1] + 1)[None, :, None], distance)
-    return (place * run / np.maximum(distance, 1e-6)).astype(np.float32)
+    return np.asarray(place * run / np.maximum(distance, 1e-6), np.float32)
 
 
 BASELINES: dict[str, Predictor] = {

@@ -30,7 +30,7 @@ def repeated(hashes: Hashes) -> NDArray[np.bool_]:
 
 def _words(column: NDArray[np.generic]) -> list[NDArray[np.uint32]]:
     """A column as one or two columns of 32-bit words."""
-    return list(np.ascontiguousarray(column).view(np.uint32).reshape(len(column), -1).T)
+    return list(np.ascontiguousarray(column).view(np.uint32).reshape(-1, column.itemsize // 4).T)
 
 
 def _hash(words: list[NDArray[np.uint32]]) -> Hashes:

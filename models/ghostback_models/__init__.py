@@ -1,0 +1,1 @@
+"""Ghostback's built-in model plugins."""
