@@ -48,29 +48,29 @@ def figure(play: Play, prediction: Prediction, other: Target) -> go.Figure:
     actual = next(target for target in prediction.targets if target.actual)
     steps = max(len(actual.receiver), len(other.receiver)) - 1
     tracks = resample(play, -LEAD_SECONDS, steps * STEP_SECONDS)
+    shown = len(tracks.times) - 1
     sides = [_Side(play, prediction, tracks, target, axis) for target, axis in ((actual, ""), (other, "2"))]
     first, last = _extent(tracks, prediction, (actual, other))
     names = [_name(play, target.participant_id) for target in (actual, other)]
     titles = [f"Thrown to {names[0]}", f"What if it had gone to {names[1]}?"]
     drawn = make_subplots(1, 2, subplot_titles=titles, horizontal_spacing=0.03)
     for side, column in zip(sides, (1, 2), strict=True):
-        for trace in side.traces(0):
+        for trace in side.traces(shown):
             drawn.add_trace(trace, 1, column)
     moments = range(len(tracks.times))
     drawn.frames = [
         go.Frame(name=_moment(tracks, i), data=[trace for side in sides for trace in side.traces(i)]) for i in moments
     ]
-    height = 620
     drawn.update_layout(
         shapes=[shape for side in sides for shape in field.shapes(side.axis, first, last)],
         annotations=[*drawn.layout.annotations, *(n for side in sides for n in field.numbers(side.axis, first, last))],
-        height=height,
+        height=620,
         margin={"l": 10, "r": 10, "t": 40, "b": 10},
         paper_bgcolor="white",
         plot_bgcolor="white",
         legend={"orientation": "h", "y": -0.02, "x": 0.5, "xanchor": "center"},
         updatemenus=[_buttons()],
-        sliders=[_slider([_moment(tracks, i) for i in moments])],
+        sliders=[_slider([_moment(tracks, i) for i in moments], shown)],
     )
     drawn.update_xaxes(range=[first, last], visible=False, constrain="domain")
     drawn.update_yaxes(range=[-1, FIELD_WIDTH + 1], visible=False, constrain="domain")
@@ -115,7 +115,7 @@ class _Side:
             self._lines(
                 [ghost.path[: step + 1] for ghost in self._ghosts],
                 "His ghost",
-                {"color": DEFENSE, "width": 2.5, "dash": "dot"},
+                {"color": DEFENSE, "width": 2.5, "dash": "dash"},
             ),
             self._dots(heads, "", {"color": "white", "size": 15, "line": {"color": DEFENSE, "width": 2}}, legend=False),
             self._dots(
@@ -214,7 +214,7 @@ def _name(play: Play, participant_id: str) -> str:
 
 
 def _buttons() -> dict[str, Any]:
-    running = {"frame": {"duration": 100, "redraw": False}, "transition": {"duration": 0}, "fromcurrent": True}
+    running = {"frame": {"duration": 100, "redraw": False}, "transition": {"duration": 0}, "mode": "immediate"}
     stopped = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate"}
     return {
         "type": "buttons",
@@ -230,12 +230,13 @@ def _buttons() -> dict[str, Any]:
     }
 
 
-def _slider(moments: Sequence[str]) -> dict[str, Any]:
+def _slider(moments: Sequence[str], active: int) -> dict[str, Any]:
     shown = {"frame": {"duration": 0, "redraw": False}, "mode": "immediate", "transition": {"duration": 0}}
     return {
         "x": 0.16,
         "len": 0.84,
         "y": -0.06,
+        "active": active,
         "currentvalue": {"prefix": "Time since the throw: ", "xanchor": "right"},
         "steps": [{"label": moment, "method": "animate", "args": [[moment], shown]} for moment in moments],
     }

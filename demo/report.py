@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader
-from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from demo import plays
@@ -19,11 +18,11 @@ def write(results: Results, folder: Path) -> Path:
     figures = [
         (
             f"Play {play.play_id}: {play.description or 'no description'}",
-            Markup(plays.figure(play, prediction, other).to_html(full_html=False, include_plotlyjs=False)),  # noqa: S704
+            plays.figure(play, prediction, other).to_html(full_html=False, include_plotlyjs=False, auto_play=False),
         )
         for play, prediction, other in plays.instructive(results.passes, PLAYS_SHOWN)
     ]
     template = Environment(loader=PackageLoader("demo", "."), autoescape=True).get_template("report.html.j2")
-    page = template.render(results=results, figures=figures, plotly_js=Markup(get_plotlyjs()))  # noqa: S704
+    page = template.render(results=results, figures=figures, plotly_js=get_plotlyjs())
     (folder / "report.html").write_text(page)
     return folder / "report.html"

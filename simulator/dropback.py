@@ -201,9 +201,9 @@ def _cover_zone(scripts: Scripts, state: State, time: Floats) -> Floats:
     place = scripts.landmark + lean * (at - scripts.landmark)
     above = np.where(deep & (weight[..., 0] > 0.2), at[..., 0] + 0.25 * going[..., 0] + 2.5, -np.inf)
     place[..., 0] = np.clip(np.maximum(place[..., 0], above), None, 118.5)
-    wish = 0.7 * weight * going + 1.1 * (place - own)
+    wish = 0.9 * weight * going + 1.6 * (place - own)
     first = position[np.arange(len(scripts)), :, scripts.first_read]
     release = scripts.action / RATE
     winds_up = (release - _WIND_UP <= time) & (time < release) & (scripts.kind == Kind.PASS)
-    wish = np.where(winds_up[:, None, None], 0.4 * wish + 2.5 * unit(first - own), wish)
+    wish = np.where(winds_up[:, None, None], 0.8 * wish + 2.0 * unit(first - own), wish)
     return limited(wish, 0.92 * scripts.top_speed[:, DEFENSE])

@@ -135,7 +135,7 @@ def _answers(scripts: Scripts, state: State, target: Ints, place: Floats) -> Int
     near = np.exp(-((distance / 20.0) ** 2))
     attack = np.where(covers, 0.60, 0.52 + 0.33 * near - 0.15 * busy)
     follow = np.where(covers, 0.33, 0.05 + 0.20 * near)
-    deepen = np.where(covers, 0.0, np.where(scripts.job == Job.DEEP, 0.20, 0.04))
+    deepen = np.where(covers, 0.0, np.where(scripts.job == Job.DEEP, 0.25, 0.04))
     chances = np.cumsum(np.stack([attack, follow, deepen], axis=-1), axis=-1)
     return np.asarray((scripts.answer[..., None] > chances).sum(-1))
 

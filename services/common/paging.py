@@ -18,15 +18,14 @@ class ListRequest(Protocol):
 
 
 def page_of(entries: Mapping[str, T], request: ListRequest, scope: str) -> tuple[list[T], str]:
-    """A page of a small catalogue in order of its keys, and the token of the next page.
+    """A page of a small catalogue, in the catalogue's own order, and the token of the next page.
 
     Raises:
         InvalidInput: page size or token is wrong.
     """
-    size, after = page_size(request.page_size), read_token(scope, request.page_token)
-    keys = sorted(key for key in entries if key > after)
-    token = make_token(scope, keys[size - 1]) if len(keys) > size else ""
-    return [entries[key] for key in keys[:size]], token
+    size, start = page_size(request.page_size), int(read_token(scope, request.page_token) or 0)
+    token = make_token(scope, str(start + size)) if len(entries) > start + size else ""
+    return list(entries.values())[start : start + size], token
 
 
 def page_size(requested: int, default: int = 100, limit: int = 1_000) -> int:

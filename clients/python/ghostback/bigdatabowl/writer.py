@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ghostback.bigdatabowl.files import EASTERN, MEASURES, BigDataBowlError
 from ghostback.bigdatabowl.passes import OUTCOMES
-from ghostback.play import FIELD_LENGTH, Game, Participant, ParticipantKind, Play, PlayState
+from ghostback.play import FIELD_LENGTH, Game, Participant, ParticipantKind, PassOutcome, Play, PlayState
 
 DECIMALS = 2
 """Decimals of positions, speeds and angles, as in the published files."""
@@ -30,7 +30,7 @@ _TRACKING = (
     "time x y s a dis o dir event nflId displayName jerseyNumber position frameId team gameId playId "
     "playDirection route"
 )
-_RESULTS = {None: "", **{outcome: result for result, outcome in OUTCOMES.items()}}
+_RESULTS: dict[PassOutcome | None, str] = {None: ""} | {outcome: result for result, outcome in OUTCOMES.items()}
 
 
 def write(folder: Path, games: Sequence[tuple[Game, Sequence[Play]]]) -> None:
@@ -157,8 +157,8 @@ def _tracking(game: Game, play: Play) -> pl.DataFrame:
         pl.Series("frameId", samples.frame),
         pl.lit(_whole(play.game_id)).alias("gameId"),
         pl.lit(_whole(play.play_id)).alias("playId"),
-        pl.lit({1: "right", -1: "left"}.get(play.offense_direction, "")).alias("playDirection"),
-        pl.lit("").alias("route"),
+        pl.lit({1: "right", -1: "left"}.get(play.offense_direction), pl.String).alias("playDirection"),
+        pl.lit(None, pl.String).alias("route"),
     )
 
 
@@ -166,16 +166,17 @@ def _wearers(game: Game, play: Play, tags: list[int]) -> pl.DataFrame:
     """Who wears each tag, a row a tag; a tag that nobody wears is written as an nflId."""
     owners = {tag: p for p in play.participants for tag in p.tag_ids}
     sides = {game.home_team: "home", game.away_team: "away"}
-    rows: list[tuple[int | None, str, int | None, str, str]] = []
+    rows: list[tuple[int | None, str | None, int | None, str | None, str | None]] = []
     for tag in tags:
         owner = owners.get(tag)
         if owner is None:
-            rows.append((tag, "", None, "", ""))
+            rows.append((tag, None, None, None, None))
         elif owner.kind is ParticipantKind.BALL:
-            rows.append((None, "Football", None, "", "football"))
+            rows.append((None, "Football", None, None, "football"))
         elif owner.team_id in sides:
             jersey = owner.jersey_number if owner.jersey_number >= 0 else None
-            rows.append((_nfl_id(owner), owner.display_name, jersey, owner.position, sides[owner.team_id]))
+            name, position = owner.display_name or None, owner.position or None
+            rows.append((_nfl_id(owner), name, jersey, position, sides[owner.team_id]))
         else:
             raise BigDataBowlError(
                 f"{play.name}: {owner.participant_id} is of team {owner.team_id!r}, "

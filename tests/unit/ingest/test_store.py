@@ -1,0 +1,148 @@
+"""What is stored stays, once."""
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ghostback.play import PlayState, Samples
+from services.common.errors import NotFound, ResourceExhausted, Unavailable
+from services.ingest.rules import Limits, Reason
+from services.ingest.store import Store
+from simulator.game import SimulatedGame, simulate_game
+
+
+@pytest.fixture(scope="module")
+def game() -> SimulatedGame:
+    return simulate_game(5, 3)
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'ingest.db'}"
+
+
+@pytest.fixture
+def store(url: str, game: SimulatedGame) -> Iterator[Store]:
+    opened = opened_with(url, game)
+    yield opened
+    opened.close()
+
+
+def opened_with(url: str, game: SimulatedGame) -> Store:
+    opened = Store(url, Limits())
+    opened.put_game(game.game)
+    for play in game.plays:
+        opened.put_play(play)
+    return opened
+
+
+def ids(game: SimulatedGame, i: int = 0) -> tuple[str, str]:
+    return game.game.game_id, game.plays[i].play_id
+
+
+def test_samples_come_back_as_they_were(store: Store, game: SimulatedGame) -> None:
+    receipt = store.append(*ids(game), game.plays[0].samples)
+    assert receipt.accepted == len(game.plays[0].samples)
+    assert store.samples(*ids(game)) == game.plays[0].samples.sorted_by_frame()
+
+
+def test_a_replay_is_dropped_also_after_a_restart(url: str, game: SimulatedGame) -> None:
+    samples = game.plays[0].samples
+    half = samples.take(slice(0, len(samples) // 2))
+    first = opened_with(url, game)
+    first.append(*ids(game), half)
+    first.close()
+    second = opened_with(url, game)
+    receipt = second.append(*ids(game), samples)
+    assert (receipt.duplicates, receipt.accepted) == (len(half), len(samples) - len(half))
+    assert second.samples(*ids(game)) == samples.sorted_by_frame()
+    second.close()
+
+
+def test_a_replayed_faulty_sample_is_quarantined_once(store: Store, game: SimulatedGame) -> None:
+    faulty = replace(game.plays[0].samples, x=np.full(len(game.plays[0].samples), np.nan, np.float32))
+    assert store.append(*ids(game), faulty).quarantined == {Reason.NOT_FINITE: len(faulty)}
+    again = store.append(*ids(game), faulty)
+    assert (again.duplicates, again.quarantined) == (len(faulty), {})
+    assert store.quality(*ids(game)).quarantined == {Reason.NOT_FINITE: len(faulty)}
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_another_value_for_the_same_tag_and_frame_is_quarantined(
+    store: Store, game: SimulatedGame, together: bool
+) -> None:
+    one = game.plays[0].samples.take(slice(0, 1))
+    other = replace(one, y=one.y + np.float32(0.01))
+    if together:
+        receipt = store.append(*ids(game), Samples.concatenate([one, other]))
+    else:
+        store.append(*ids(game), one)
+        receipt = store.append(*ids(game), other)
+    assert receipt.quarantined == {Reason.CONFLICTING_DUPLICATE: 1}
+    assert store.samples(*ids(game)) == one
+
+
+def test_the_quarantine_gives_samples_back_as_they_were_sent(store: Store, game: SimulatedGame) -> None:
+    samples = game.plays[0].samples.take(slice(0, 5))
+    far = replace(samples, x=samples.x + np.float32(500))
+    store.append(*ids(game), far)
+    listed, reasons, more = store.quarantined(*ids(game), 0, 3)
+    assert (listed, reasons.tolist(), more) == (far.take(slice(0, 3)), [Reason.OFF_FIELD] * 3, True)
+    rest, _, more = store.quarantined(*ids(game), 3, 3)
+    assert (rest, more) == (far.take(slice(3, 5)), False)
+
+
+def test_a_correction_of_a_play_that_is_over_is_a_new_revision_told_again(store: Store, game: SimulatedGame) -> None:
+    game_id, play_id = ids(game)
+    before = store.completed(game_id, 0, 10)
+    assert [stored.play.play_id for stored in before] == [play.play_id for play in game.plays]
+    corrected = store.put_play(replace(game.plays[0], description="corrected"))
+    assert corrected.revision == 2
+    assert [s.play.play_id for s in store.completed(game_id, before[-1].completed or 0, 10)] == [play_id]
+
+
+def test_a_live_play_is_not_told_as_over(store: Store, game: SimulatedGame) -> None:
+    live = replace(game.plays[0], play_id="live", state=PlayState.LIVE)
+    assert store.put_play(live).completed is None
+
+
+def test_what_is_not_there_is_told(store: Store, game: SimulatedGame) -> None:
+    with pytest.raises(NotFound, match="games/none"):
+        store.game("none")
+    with pytest.raises(NotFound, match="plays/none"):
+        store.append(game.game.game_id, "none", game.plays[0].samples)
+    with pytest.raises(NotFound):
+        store.plays("none", 0, 10)
+
+
+def test_a_second_server_on_the_same_database_is_refused(store: Store, url: str) -> None:
+    with pytest.raises(OSError, match="another ingest server"):
+        Store(url, Limits())
+
+
+def test_a_full_disk_keeps_nothing_of_the_batch_and_recovers(store: Store, game: SimulatedGame) -> None:
+    def allow(pages: int) -> None:
+        with store._engine.connect() as connection:
+            connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    allow(1)
+    with pytest.raises(ResourceExhausted, match="nothing of it was kept"):
+        store.append(*ids(game), game.plays[0].samples)
+    allow(1_000_000)
+    assert store.append(*ids(game), game.plays[0].samples).accepted == len(game.plays[0].samples)
+
+
+def test_a_database_locked_by_somebody_else_is_told_as_unavailable(store: Store, url: str, game: SimulatedGame) -> None:
+    with store._engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=50")
+    other = sqlite3.connect(url.removeprefix("sqlite:///"))
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(Unavailable, match="locked"):
+        store.append(*ids(game), game.plays[0].samples)
+    other.rollback()
+    other.close()
+    assert store.append(*ids(game), game.plays[0].samples).accepted
