@@ -1,0 +1,157 @@
+"""The inputs of models."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, Play
+from services.common.errors import FailedPrecondition, InvalidInput, NotFound
+from services.features import feature_sets, tensors
+from services.features.tensors import FeatureBatch
+from simulator.game import simulate_game
+
+KINEMATICS = feature_sets.get("ghosting-kinematics@1")
+GAME = simulate_game(31, 12)
+PASSES = [play for play in GAME.plays if play.forward_pass]
+
+
+def compute(play: Play, targets: list[str] | None = None, defenders: list[str] | None = None) -> FeatureBatch:
+    return tensors.compute(play, KINEMATICS, targets or [], defenders or [])
+
+
+def eligible(play: Play) -> list[str]:
+    return [receiver.participant_id for receiver in play.eligible_receivers()]
+
+
+def moved(play: Play, **columns: object) -> Play:
+    return replace(play, samples=replace(play.samples, **columns))
+
+
+def turned_around(play: Play) -> Play:
+    samples = play.samples
+    angles = {name: (getattr(samples, name) + 180) % 360 for name in ("orientation", "direction")}
+    turned = moved(play, x=np.float32(FIELD_LENGTH) - samples.x, y=np.float32(FIELD_WIDTH) - samples.y, **angles)
+    return replace(turned, offense_direction=-play.offense_direction)
+
+
+def assert_alike(first: FeatureBatch, second: FeatureBatch, atol: float) -> None:
+    assert first.defender_ids == second.defender_ids
+    assert first.air_steps.tolist() == second.air_steps.tolist()
+    for name, values in first.tensors.items():
+        np.testing.assert_allclose(values, second.tensors[name], atol=atol)
+
+
+def test_there_is_a_row_for_each_target_and_defender_of_the_declared_shape() -> None:
+    for play in PASSES:
+        batch = compute(play, eligible(play))
+        n = len(batch.targets) * (len(play.defensive_backs()) - len(batch.skipped))
+        assert len(batch.defender_ids) == len(batch.target_ids) == len(batch.anchor) == n
+        for tensor in KINEMATICS.tensors:
+            assert batch.tensors[tensor.name].shape == (n, *tensor.shape)
+            assert np.isfinite(batch.tensors[tensor.name]).all()
+
+
+def test_the_defender_stands_at_the_origin_at_pass_forward() -> None:
+    batch = compute(PASSES[0])
+    assert not batch.tensors["defender"][:, -1, :2].any()
+
+
+def test_receiver_and_ball_meet_at_arrival_and_stay_there() -> None:
+    for play in PASSES:
+        for target in compute(play, eligible(play)).targets:
+            arrival = KINEMATICS.observed - 1 + target.air_steps
+            assert (target.receiver[arrival:] == target.receiver[arrival]).all()
+            assert (target.ball[arrival:] == target.ball[arrival]).all()
+            if not target.actual:
+                np.testing.assert_allclose(target.ball[arrival], target.receiver[arrival])
+            assert not target.receiver_velocity[arrival:].any()
+
+
+def test_nothing_after_arrival_is_known_to_the_model() -> None:
+    play = PASSES[0]
+    assert play.forward_pass
+    later = play.samples.frame > play.forward_pass.arrived_frame
+    changed = moved(play, x=np.where(later, play.samples.x + 3, play.samples.x).astype(np.float32))
+    assert_alike(compute(play), compute(changed), atol=0)
+
+
+def test_a_farther_what_if_is_longer_in_the_air() -> None:
+    for play in PASSES:
+        what_ifs = [target for target in compute(play, eligible(play)).targets if not target.actual]
+        release = KINEMATICS.observed - 1
+        far = [float(np.linalg.norm(t.ball[release + t.air_steps] - t.ball[release])) for t in what_ifs]
+        order = np.argsort(far)
+        assert (np.diff([what_ifs[i].air_steps for i in order]) >= 0).all()
+
+
+@pytest.mark.parametrize("play", PASSES[:4], ids=lambda play: play.play_id)
+def test_a_play_turned_around_gives_the_same_tensors(play: Play) -> None:
+    assert_alike(compute(play, eligible(play)), compute(turned_around(play), eligible(play)), atol=2e-3)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(-3, 3), st.floats(-1, 1))
+def test_where_on_the_field_a_play_happens_does_not_matter(x: float, y: float) -> None:
+    play = PASSES[0]
+    shifted = moved(play, x=play.samples.x + np.float32(x), y=play.samples.y + np.float32(y))
+    assert_alike(compute(play), compute(shifted), atol=2e-3)
+
+
+def test_a_feed_without_orientation_or_acceleration_is_enough() -> None:
+    play = PASSES[0]
+    absent = np.full(len(play.samples), np.nan, np.float32)
+    batch = compute(moved(play, orientation=absent, acceleration=absent, distance=absent))
+    assert not batch.tensors["defender"][..., 6:].any()
+    assert np.isfinite(batch.tensors["defender"]).all()
+
+
+def test_a_missing_ball_tag_does_not_stop_it() -> None:
+    play = PASSES[0]
+    assert play.ball
+    without = replace(play, samples=play.samples.take(~np.isin(play.samples.tag_id, play.ball.tag_ids)))
+    assert np.isfinite(compute(without).tensors["ball"]).all()
+
+
+def test_a_defender_without_samples_is_left_out_with_the_reason() -> None:
+    play = PASSES[0]
+    gone = play.defensive_backs()[0]
+    assert play.forward_pass
+    release = play.forward_pass.forward_frame
+    lost = np.isin(play.samples.tag_id, gone.tag_ids) & (np.abs(play.samples.frame - release) <= 6)
+    batch = compute(replace(play, samples=play.samples.take(~lost)))
+    assert gone.participant_id not in batch.defender_ids
+    assert batch.skipped == {gone.participant_id: "no samples for 0.5 of the 0.5 s before the pass"}
+
+
+def test_a_defender_who_left_the_field_is_left_out() -> None:
+    play = PASSES[0]
+    gone = play.defensive_backs()[0]
+    own = np.isin(play.samples.tag_id, gone.tag_ids)
+    batch = compute(moved(play, y=np.where(own, -2, play.samples.y).astype(np.float32)))
+    assert batch.skipped == {gone.participant_id: "left the field before the pass"}
+
+
+def test_what_cannot_be_computed_is_told() -> None:
+    play, run = PASSES[0], next(play for play in GAME.plays if not play.forward_pass)
+    assert play.forward_pass
+    with pytest.raises(FailedPrecondition, match="has no forward pass"):
+        compute(run)
+    with pytest.raises(InvalidInput, match=r"target_ids\[1\]: 'nobody' is not an eligible receiver"):
+        compute(play, [eligible(play)[0], "nobody"])
+    with pytest.raises(InvalidInput, match=r"defender_ids\[0\]: 'nobody' is not a defender"):
+        compute(play, defenders=["nobody"])
+    with pytest.raises(InvalidInput, match="does not tell who was targeted"):
+        compute(replace(play, forward_pass=replace(play.forward_pass, target_id="")))
+    endless = replace(play.forward_pass, arrived_frame=play.forward_pass.forward_frame + 41)
+    with pytest.raises(FailedPrecondition, match="more than 4 s"):
+        compute(replace(play, forward_pass=endless))
+    target = play.participant(play.forward_pass.target_id)
+    assert target
+    without = play.samples.take(~np.isin(play.samples.tag_id, target.tag_ids))
+    with pytest.raises(FailedPrecondition, match="lacks samples"):
+        compute(replace(play, samples=without))
+    with pytest.raises(NotFound, match="there is no feature set 'x@1'"):
+        feature_sets.get("x@1")
