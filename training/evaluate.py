@@ -47,7 +47,11 @@ def errors(predicted: Float, rows: Rows) -> dict[str, float | dict[str, float]]:
     """Displacement errors, yards: average and final, and at single steps over the passes that last so long."""
     distance = np.linalg.norm(predicted - rows.displacement, axis=-1)
     final = distance[np.arange(len(rows)), rows.air_steps - 1]
-    at_step = {str(step): float(distance[rows.air_steps >= step, step - 1].mean()) for step in STEPS_SHOWN}
+    at_step = {
+        str(step): float(distance[rows.air_steps >= step, step - 1].mean())
+        for step in STEPS_SHOWN
+        if step <= rows.air_steps.max()
+    }
     return {"ade": float(distance[rows.in_air].mean()), "fde": float(final.mean()), "at_step": at_step}
 
 

@@ -1,5 +1,6 @@
 """The predict service: `python -m services.predict --features HOST:PORT --triton HOST:PORT`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
 from services.features.feature_sets import FEATURE_SETS
 from services.predict import registry
+from services.predict.registry import ModelVersion
 from services.predict.servicer import MODEL_SERVICE, PREDICT_SERVICE, ModelServicer, PredictServicer
 from services.predict.triton import ModelServer
 
@@ -37,23 +39,26 @@ class PredictSettings(ServiceSettings):
 @asynccontextmanager
 async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
     """Discover the plugins, load what Triton will take now, and give the servicers."""
-    models = registry.discover({each.id: each.digest for each in FEATURE_SETS.values()})
+    models = registry.discover(FEATURE_SETS)
     for name, problem in models.broken.items():
         _log.error("plugin refused", plugin=name, problem=problem)
     features_service = features_service_pb2.DESCRIPTOR.services_by_name["FeaturesService"]
     features = Upstream("features", settings.features, features_service, settings)
     model_server = ModelServer(settings.triton, settings.model_repository, settings.upstream_timeout_seconds)
-    for version in models.versions.values():
-        try:
-            await model_server.ensure_ready(version)
-        except DomainError as error:
-            _log.error("model not ready", model=version.id, problem=error.message)
+    await asyncio.gather(*(_prepare(model_server, version) for version in models.versions.values()))
     yield [
         (PREDICT_SERVICE, PredictServicer(models, model_server, features)),
         (MODEL_SERVICE, ModelServicer(models)),
     ]
     await features.close()
     await model_server.close()
+
+
+async def _prepare(model_server: ModelServer, version: ModelVersion) -> None:
+    try:
+        await model_server.ensure_ready(version)
+    except DomainError as error:
+        _log.error("model not ready", model=version.id, problem=error.message)
 
 
 if __name__ == "__main__":

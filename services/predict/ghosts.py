@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+OUTPUT = "displacement"
+"""The tensor with which a model of the task `ghosting` answers."""
+
 
 def paths(
     displacement: NDArray[np.float32], anchor: NDArray[np.float64], direction: int, air_steps: NDArray[np.int64]

@@ -22,7 +22,7 @@ def _pep440(version: str) -> str:
 
 
 def _inside(file: str) -> str:
-    if PurePath(file).name != file:
+    if PurePath(file).name != file or file == "..":
         raise ValueError(f"{file!r} must be a file of the plugin's own folder")
     return file
 

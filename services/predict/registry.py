@@ -12,7 +12,8 @@ from pathlib import Path
 from packaging.version import Version
 
 from services.common.errors import FailedPrecondition, NotFound
-from services.predict import manifest
+from services.features.feature_sets import FeatureSet
+from services.predict import ghosts, golden, manifest
 from services.predict.manifest import DigestedFile, Manifest, ManifestError
 
 GROUP = "ghostback.models"
@@ -74,7 +75,7 @@ class Registry:
     """Model versions by id, and plugins so broken that not even name and version are known.
 
     Attributes:
-        versions: by id, those that failed too.
+        versions: by id, those that failed too; in order of name and version.
         broken: why each of the others was refused, by entry point and distribution.
     """
 
@@ -107,7 +108,7 @@ class Registry:
         versions = [each for each in self.versions.values() if each.manifest.name == model]
         if not versions:
             raise NotFound("MODEL_VERSION_UNKNOWN", f"there is no model {model!r}", f"models/{model}")
-        good = sorted((each for each in versions if each.state is not State.FAILED), key=lambda each: each.version)
+        good = [each for each in versions if each.state is not State.FAILED]
         if not good:
             problems = "; ".join(f"{each.id}: {each.problem}" for each in versions)
             raise FailedPrecondition(
@@ -116,62 +117,99 @@ class Registry:
         return good
 
 
-def discover(feature_sets: Mapping[str, str], found: Iterable[EntryPoint] | None = None) -> Registry:
+def discover(feature_sets: Mapping[str, FeatureSet], found: Iterable[EntryPoint] | None = None) -> Registry:
     """Find and check every plugin; one that is broken never stops the others.
 
     Nothing of a plugin is imported: its folder is that of the package its entry point names.
 
     Args:
-        feature_sets: digest of each known feature set, by id.
+        feature_sets: the known feature sets, by id.
         found: the entry points to look at; those installed when not given.
     """
-    versions: dict[str, ModelVersion] = {}
-    sources: defaultdict[str, list[str]] = defaultdict(list)
+    versions: dict[tuple[str, Version], list[ModelVersion]] = defaultdict(list)
     broken: dict[str, str] = {}
     for point in entry_points(group=GROUP) if found is None else found:
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
         try:
             folder = _folder_of(point.value)
-            declared = manifest.read(folder)
+            each = ModelVersion(manifest.read(folder), folder, distribution)
         except ManifestError as error:
             broken[f"{point.name} of {distribution}"] = str(error)
             continue
-        each = ModelVersion(declared, folder, distribution)
-        sources[each.id].append(distribution)
-        versions[each.id] = each
+        versions[each.manifest.name, each.version].append(each)
         if problem := _problem(each, feature_sets):
             each.fail(problem)
-    for name, distributions in sources.items():
-        if len(distributions) > 1:
-            versions[name].fail(f"brought twice, by {' and '.join(sorted(distributions))}; uninstall one of them")
-    return Registry(versions, broken)
+    for twins in versions.values():
+        if len(twins) > 1:
+            sources = " and ".join(sorted(each.distribution for each in twins))
+            for each in twins:
+                each.fail(f"brought twice, by {sources}; uninstall one of them")
+    return Registry({each.id: each for key in sorted(versions) for each in versions[key]}, broken)
+
+
+def check_files(version: ModelVersion) -> None:
+    """Check that a version's files are those its manifest tells of.
+
+    Raises:
+        ManifestError: a file is missing, has another digest, or is no golden example of its tensors.
+    """
+    declared = version.manifest
+    _check_digest(version.artifact, declared.artifact)
+    _check_digest(version.golden, declared.golden)
+    golden.read(version.folder, declared)
 
 
 def _folder_of(package: str) -> Path:
+    """Where a package lies; found without importing the packages above it, as `find_spec` alone would."""
+    top, *below = package.split(".")
     try:
-        spec = importlib.util.find_spec(package)
+        spec = importlib.util.find_spec(top)
     except (ImportError, ValueError) as error:
         raise ManifestError(f"package {package!r} cannot be found: {error}") from None
-    if spec is None or not spec.submodule_search_locations:
-        raise ManifestError(f"{package!r} is not a package")
-    return Path(next(iter(spec.submodule_search_locations)))
+    for root in (spec and spec.submodule_search_locations) or ():
+        folder = Path(root, *below)
+        if folder.is_dir():
+            return folder
+    raise ManifestError(f"{package!r} is not a package")
 
 
-def _problem(each: ModelVersion, feature_sets: Mapping[str, str]) -> str:
+def _problem(each: ModelVersion, feature_sets: Mapping[str, FeatureSet]) -> str:
     declared = each.manifest
-    if declared.feature_set not in feature_sets:
+    feature_set = feature_sets.get(declared.feature_set)
+    if feature_set is None:
         return f"needs feature set {declared.feature_set}, which is not known here"
-    if feature_sets[declared.feature_set] != declared.feature_set_digest:
-        return f"was made for another definition of feature set {declared.feature_set}: the digests differ"
-    return _file_problem(each.folder, declared.artifact) or _file_problem(each.folder, declared.golden)
-
-
-def _file_problem(folder: Path, declared: DigestedFile) -> str:
+    if feature_set.digest != declared.feature_set_digest:
+        return f"was made for another definition of feature set {feature_set.id}: the digests differ"
+    if feature_set.setting != declared.setting:
+        return f"says that it is {declared.setting}, but feature set {feature_set.id} is {feature_set.setting}"
     try:
-        with (folder / declared.file).open("rb") as file:
+        _check_tensors(declared, feature_set)
+        check_files(each)
+    except ManifestError as error:
+        return str(error)
+    return ""
+
+
+def _check_tensors(declared: Manifest, feature_set: FeatureSet) -> None:
+    given = {tensor.name: tensor.shape for tensor in feature_set.tensors}
+    for tensor in declared.inputs:
+        if given.get(tensor.name) != tensor.shape:
+            there = ", ".join(f"{name} {list(shape)}" for name, shape in given.items())
+            raise ManifestError(
+                f"takes {tensor.name} {list(tensor.shape)}, which feature set {feature_set.id} does not give: {there}"
+            )
+    answer = (feature_set.horizon, 2)
+    if answer not in [tensor.shape for tensor in declared.outputs if tensor.name == ghosts.OUTPUT]:
+        raise ManifestError(f"must give {ghosts.OUTPUT} {list(answer)}, the task's answer")
+
+
+def _check_digest(path: Path, declared: DigestedFile) -> None:
+    try:
+        with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return f"{declared.file} cannot be read: {error.strerror}"
+        raise ManifestError(f"{declared.file} cannot be read: {error.strerror}") from None
     if digest != declared.sha256:
-        return f"{declared.file} has SHA-256 {digest[:12]}..., the manifest says {declared.sha256[:12]}..."
-    return ""
+        raise ManifestError(
+            f"{declared.file} has SHA-256 {digest[:12]}..., the manifest says {declared.sha256[:12]}..."
+        )

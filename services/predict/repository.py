@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
@@ -17,21 +17,31 @@ TRITON_VERSION = "1"
 _QUEUE_DELAY_MICROSECONDS = 500
 
 
-def write(repository: Path, version: ModelVersion) -> None:
+def write(repository: Path, version: ModelVersion) -> bool:
     """Put a model version into the repository: written aside, then renamed into place.
+
+    Returns:
+        Whether anything there had to change.
 
     Raises:
         OSError: the repository cannot be written.
     """
-    aside = Path(mkdtemp(prefix=".new-", dir=repository))
-    aside.chmod(0o755)
-    (aside / TRITON_VERSION).mkdir()
-    shutil.copyfile(version.artifact, aside / TRITON_VERSION / "model.onnx")
-    (aside / "config.pbtxt").write_text(text_format.MessageToString(config_of(version)))
+    files = {
+        "config.pbtxt": text_format.MessageToString(config_of(version)).encode(),
+        f"{TRITON_VERSION}/model.onnx": version.artifact.read_bytes(),
+    }
     place = repository / version.id
-    if place.exists():
-        shutil.rmtree(place)
-    aside.rename(place)
+    if all((place / name).is_file() and (place / name).read_bytes() == content for name, content in files.items()):
+        return False
+    with TemporaryDirectory(prefix=".new-", dir=repository) as aside:
+        entry = Path(aside) / version.id
+        for name, content in files.items():
+            (entry / name).parent.mkdir(parents=True, exist_ok=True)
+            (entry / name).write_bytes(content)
+        if place.exists():
+            shutil.rmtree(place)
+        entry.rename(place)
+    return True
 
 
 def config_of(version: ModelVersion) -> model_config_pb2.ModelConfig:

@@ -61,7 +61,7 @@ class PredictServicer:
         outputs = await self._model_server.infer(version, tensors)
         air_steps = {target.participant_id: target.air_steps for target in features.targets}
         paths = ghosts.paths(
-            outputs["displacement"],
+            outputs[ghosts.OUTPUT],
             np.array([(row.anchor_x, row.anchor_y) for row in features.rows], np.float64),
             features.direction,
             np.array([air_steps[row.target_id] for row in features.rows]),

@@ -1,7 +1,6 @@
 """The way to Triton: models loaded and probed before use, and again after Triton was away."""
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +9,18 @@ import tritonclient.grpc.aio as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
+from services.common import interceptor
 from services.common.errors import DeadlineExceeded, FailedPrecondition, Unavailable
 from services.common.upstream import remaining_seconds
-from services.predict import repository
+from services.predict import golden, registry, repository
+from services.predict.golden import Tensors
+from services.predict.manifest import ManifestError
 from services.predict.registry import ModelVersion, State
-
-Tensors = Mapping[str, NDArray[np.float32]]
 
 _log = structlog.get_logger()
 _LOAD_SECONDS = 30.0
+_AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
+"""Statuses that say nothing of the model, only that Triton did not answer."""
 _LOST = ("UNAVAILABLE", "NOT_FOUND", "INTERNAL")
 """Statuses with which Triton says that it, a model or a model's process is gone."""
 
@@ -40,7 +42,7 @@ class ModelServer:
         self._client = triton.InferenceServerClient(
             address, channel_args=[("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
         )
-        self._loading: dict[str, asyncio.Lock] = {}
+        self._preparing: dict[str, asyncio.Task[None]] = {}
 
     async def infer(self, version: ModelVersion, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         """Outputs of a model version, by name.
@@ -63,7 +65,8 @@ class ModelServer:
                 if _code(error) not in _LOST:
                     raise self._error(error) from None
                 _log.warning("model lost", model=version.id, error=str(error))
-                version.state = State.VERIFIED
+                if version.state is State.READY:
+                    version.state = State.VERIFIED
         await self.ensure_ready(version)
         try:
             return await self._infer(version, inputs)
@@ -71,54 +74,80 @@ class ModelServer:
             raise self._error(error) from None
 
     async def ensure_ready(self, version: ModelVersion) -> None:
-        """Load a version and compare its known answer, unless that was done.
+        """Have a version loaded and its known answer compared, unless that was done.
+
+        The work goes on when the caller gives up, so that callers in a hurry find it done next time.
 
         Raises:
             FailedPrecondition: the version cannot be loaded, or gives a wrong known answer.
-            Unavailable: Triton does not answer.
+            Unavailable: Triton does not answer, or is still loading.
         """
-        async with self._loading.setdefault(version.id, asyncio.Lock()):
-            if version.state is State.READY:
-                return
-            if version.state is State.FAILED:
-                raise _unusable(version)
-            await self._load(version)
-            problem = await self._wrong_answer(version)
-            if problem:
-                version.fail(problem)
-                raise _unusable(version)
-            version.state = State.READY
-            _log.info("model ready", model=version.id)
+        if version.state is State.READY:
+            return
+        if version.state is State.FAILED:
+            raise _unusable(version)
+        task = self._preparing.get(version.id)
+        if task is None or task.done():
+            task = self._preparing[version.id] = asyncio.create_task(self._prepare(version))
+        try:
+            await asyncio.wait_for(asyncio.shield(task), remaining_seconds(self._timeout))
+        except TimeoutError:
+            raise self._unavailable(f"it is still loading {version.id}") from None
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Stop loading, close the connection."""
+        for task in self._preparing.values():
+            task.cancel()
+        await asyncio.gather(*self._preparing.values(), return_exceptions=True)
         await self._client.close()
 
-    async def _load(self, version: ModelVersion) -> None:
-        """Load afresh: Triton takes no notice of a load of what it believes to have."""
-        timeout = remaining_seconds(_LOAD_SECONDS)
-        await asyncio.to_thread(repository.write, self._repository, version)
+    async def _prepare(self, version: ModelVersion) -> None:
+        """Load a version unless Triton serves this very one already, as it does for another replica."""
+        interceptor.deadline.set(None)
         try:
-            if await self._client.is_model_ready(version.id, client_timeout=timeout):
-                await self._client.unload_model(version.id, client_timeout=timeout)
-            await self._client.load_model(version.id, client_timeout=timeout)
+            await asyncio.to_thread(registry.check_files, version)
+            changed = await asyncio.to_thread(repository.write, self._repository, version)
+            problem = await self._load_and_probe(version, changed)
+        except ManifestError as error:
+            problem = str(error)
+        except OSError as error:
+            raise self._unavailable(f"its model repository cannot be written: {error}") from None
         except InferenceServerException as error:
-            if _code(error) != "INVALID_ARGUMENT":
-                raise self._error(error) from None
-            version.fail(f"Triton cannot load it: {error.message()}")
-            raise _unusable(version) from None
+            raise self._unavailable(f"{_code(error)} {error.message()}") from None
+        if problem:
+            version.fail(problem)
+            raise _unusable(version)
+        version.state = State.READY
+        _log.info("model ready", model=version.id)
 
-    async def _wrong_answer(self, version: ModelVersion) -> str:
+    async def _load_and_probe(self, version: ModelVersion, changed: bool) -> str:
+        """What is wrong with a version; empty when it is loaded and its known answer is right.
+
+        A model that Triton believes to have is unloaded first, or Triton takes no notice of the load.
+        """
+        if await self._client.is_model_ready(version.id, repository.TRITON_VERSION, client_timeout=_LOAD_SECONDS):
+            if not changed and not await self._probe(version):
+                return ""
+            await self._client.unload_model(version.id, client_timeout=_LOAD_SECONDS)
+        try:
+            await self._client.load_model(version.id, client_timeout=_LOAD_SECONDS)
+        except InferenceServerException as error:
+            if _code(error) in _AWAY:
+                raise
+            return f"Triton cannot load it: {error.message()}"
+        return await self._probe(version)
+
+    async def _probe(self, version: ModelVersion) -> str:
         """How the answer to the golden example differs from the known one; empty when it does not."""
-        with np.load(version.golden) as golden:
-            known = {name: golden[name] for name in golden.files}
-        inputs = {name.removeprefix("input."): value for name, value in known.items() if name.startswith("input.")}
+        inputs, known = golden.read(version.folder, version.manifest)
         try:
             answer = await self._infer(version, inputs)
         except InferenceServerException as error:
-            raise self._error(error) from None
-        for name, value in answer.items():
-            difference = float(np.abs(value - known[f"output.{name}"]).max())
+            if _code(error) in _AWAY:
+                raise
+            return f"it does not answer the golden example: {error.message()}"
+        for name, value in known.items():
+            difference = float(np.abs(answer[name] - value).max())
             if not difference <= version.manifest.golden.tolerance:
                 return f"its answer {name} to the golden example is off by {difference:g}"
         return ""
@@ -167,9 +196,12 @@ class ModelServer:
     def _error(self, error: InferenceServerException) -> Unavailable | DeadlineExceeded:
         if _code(error) == "DEADLINE_EXCEEDED":
             return DeadlineExceeded("DEADLINE_EXCEEDED", f"Triton at {self._address} did not answer in time")
+        return self._unavailable(f"{_code(error)} {error.message()}")
+
+    def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(
             "MODEL_SERVER_UNAVAILABLE",
-            f"the model server (Triton at {self._address}) does not answer: {_code(error)} {error.message()}",
+            f"the model server (Triton at {self._address}) does not answer: {why}",
             address=self._address,
         )
 
