@@ -21,9 +21,20 @@ class StubsBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         protos = sorted(path.relative_to(root).as_posix() for path in root.glob("ghostback/**/*.proto"))
         scripts = Path(sys.executable).parent
         outputs = [f"--{kind}_out={stubs}" for kind in ("python", "grpc_python", "mypy", "mypy_grpc")]
-        plugins = [f"--plugin={name}={self._plugin(name, scripts)}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
-        subprocess.run(  # noqa: S603
-            [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"-I{self._google_protos()}", *plugins, *outputs, *protos],
+        plugins = [
+            f"--plugin={name}={self._plugin(name, scripts)}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")
+        ]
+        subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                "grpc_tools.protoc",
+                "-I.",
+                f"-I{self._google_protos()}",
+                *plugins,
+                *outputs,
+                *protos,
+            ],
             cwd=root,
             check=True,
         )

@@ -82,9 +82,7 @@ def main() -> None:
         sys.exit(f"error: {reason}")
     library = libpython()
     if library is None:
-        sys.exit(
-            f"error: Triton needs a shared libpython{PYTHON} (Debian: libpython{PYTHON}); {CONTAINER}"
-        )
+        sys.exit(f"error: Triton needs a shared libpython{PYTHON} (Debian: libpython{PYTHON}); {CONTAINER}")
     install(arguments.venv, library)
 
 

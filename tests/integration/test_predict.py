@@ -10,7 +10,6 @@ from pathlib import Path
 import grpc.aio
 import numpy as np
 import pytest
-import torch
 import tritonclient.grpc.aio as triton_grpc
 
 from deploy.triton import launcher
@@ -25,11 +24,8 @@ from tests import plugins
 from tests.failures import failure
 from tests.plugins import FEATURE_SET, plugin, random_inputs
 from tests.processes import running
-from training.export import export_onnx
-from training.network import DefenderCnnLstm
 
 NOBODY = "127.0.0.1:1"
-NETWORK_VERSION = "0.2.0"
 SMALL_BATCH_ROWS = 8
 
 
@@ -48,19 +44,9 @@ def play() -> Play:
 
 
 @pytest.fixture(scope="module")
-def network() -> DefenderCnnLstm:
-    torch.manual_seed(5)
-    return DefenderCnnLstm().eval()
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, network: DefenderCnnLstm) -> Iterator[Path]:
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Plugins on the import path of processes started here: good ones, and some that only Triton finds out."""
     site = tmp_path_factory.mktemp("site")
-    export_onnx(network, site / "network.onnx")
-    inputs = random_inputs(tuple(tensor.name for tensor in FEATURE_SET.tensors))
-    artifact = (site / "network.onnx").read_bytes()
-    plugin(NETWORK_VERSION, artifact, inputs, {"displacement": run(network, inputs)}).install(site, "a_network")
     plugin("0.10.0").install(site, "follower")
     small = plugin("0.3.0")
     small.manifest["max_batch_size"] = SMALL_BATCH_ROWS
@@ -98,12 +84,6 @@ async def predict_client(flags: tuple[str, ...]) -> AsyncIterator[Client]:
             yield client
 
 
-def run(network: DefenderCnnLstm, inputs: plugins.Arrays) -> np.ndarray:
-    with torch.no_grad():
-        answer: np.ndarray = network(*(torch.from_numpy(inputs[t.name]) for t in FEATURE_SET.tensors)).numpy()
-    return answer
-
-
 def targets(play: Play) -> list[str]:
     return [receiver.participant_id for receiver in play.eligible_receivers()]
 
@@ -117,19 +97,6 @@ def displacements(prediction: Prediction, batch: tensors.FeatureBatch) -> list[n
         batch.direction * (ghost.path[1:] - anchor)
         for ghost, anchor in zip(prediction.ghosts, batch.anchor, strict=True)
     ]
-
-
-async def test_a_network_answers_through_triton_as_it_does_in_torch(
-    predicting: Predicting, network: DefenderCnnLstm, play: Play
-) -> None:
-    batch = tensors.compute(play, FEATURE_SET, targets(play))
-    prediction = await predicting.client.predict_ghosts(
-        play, targets(play), model=f"models/ghosting/versions/{NETWORK_VERSION}"
-    )
-    assert prediction.model_version == f"models/ghosting/versions/{NETWORK_VERSION}"
-    expected = run(network, batch.tensors)
-    for served, computed, steps in zip(displacements(prediction, batch), expected, batch.air_steps, strict=True):
-        np.testing.assert_allclose(served, computed[:steps], atol=1e-4)
 
 
 async def test_versions_with_other_inputs_and_batch_sizes_live_side_by_side(predicting: Predicting, play: Play) -> None:
@@ -165,9 +132,9 @@ async def test_what_triton_finds_wrong_is_listed_with_its_reason_and_the_best_of
         token = response.next_page_token
         if not token:
             break
-    assert list(listed) == [NETWORK_VERSION, "0.3.0", "0.10.0", "1.0.0", "9.0", "9.1", "9.2"]
+    assert list(listed) == ["0.3.0", "0.10.0", "1.0.0", "9.0", "9.1", "9.2"]
     ready = [name for name, version in listed.items() if version.state == pb.MODEL_VERSION_STATE_READY]
-    assert ready == [NETWORK_VERSION, "0.3.0", "0.10.0", "1.0.0"]
+    assert ready == ["0.3.0", "0.10.0", "1.0.0"]
     reasons = {
         "9.0": "its answer displacement to the golden example is off by 0.5",
         "9.1": "Triton cannot load it",
