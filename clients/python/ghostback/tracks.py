@@ -1,7 +1,6 @@
 """Dense tracks: where everyone is at evenly spaced times around a pass."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,63 +63,64 @@ def resample(play: Play, start: float, stop: float, rate: float = 10.0, max_gap:
     if play.forward_pass is None:
         raise ValueError(f"{play.name} has no pass")
     times = start + np.arange(round((stop - start) * rate) + 1) / rate
-    release = play.forward_pass.forward_frame
-    margin = max_gap * play.sample_rate
-    samples = play.samples
-    near = (samples.frame >= release + start * play.sample_rate - margin) & (
-        samples.frame <= release + stop * play.sample_rate + margin
-    )
-    samples = samples.take(near)
+    frames = times * play.sample_rate + play.forward_pass.forward_frame
+    owned, owners = _owned_samples(play, frames[0], frames[-1], max_gap * play.sample_rate)
+    motion = _motion(owned, owners, play.sample_rate)
     ids, parts = [], []
-    for participant in play.participants:
-        own = samples.take(np.isin(samples.tag_id, np.array(participant.tag_ids, np.uint64)))
-        if len(own):
+    for i, participant in enumerate(play.participants):
+        own = slice(*np.searchsorted(owners, (i, i + 1)))
+        if own.start < own.stop:
             ids.append(participant.participant_id)
-            parts.append(_resample_one(own, (times * play.sample_rate) + release, play.sample_rate, max_gap))
-    position, velocity, orientation = (
-        np.stack([part[i] for part in parts]) if parts else np.empty((0, len(times), 2)) for i in range(3)
-    )
-    return Tracks(tuple(ids), times, position, velocity, orientation)
-
-
-def _resample_one(samples: Samples, frames: NDArray[Any], sample_rate: float, max_gap: float) -> tuple[Points, ...]:
-    """Position, velocity and orientation of one participant at (fractional) frames: (n_steps, 2) each."""
-    known, which = np.unique(samples.frame, return_inverse=True)
-    count = np.bincount(which)
-
-    def mean(values: NDArray[np.floating]) -> NDArray[np.float64]:
-        return np.bincount(which, values) / count
-
-    def at_frames(x: NDArray[np.floating], y: NDArray[np.floating]) -> Points:
-        return np.stack([np.interp(frames, known, x), np.interp(frames, known, y)], axis=-1)
-
-    x, y = mean(samples.x), mean(samples.y)
-    position = at_frames(x, y)
-    position[~_covered(frames, known, max_gap * sample_rate)] = np.nan
-
-    angle = np.radians(samples.direction)
-    moved = _slopes(x, y, known / sample_rate)
-    reported_x, reported_y = mean(samples.speed * np.sin(angle)), mean(samples.speed * np.cos(angle))
-    missing = np.isnan(reported_x)
-    velocity = at_frames(np.where(missing, moved[0], reported_x), np.where(missing, moved[1], reported_y))
-
-    faced = np.radians(samples.orientation)
-    facing = np.nan_to_num(at_frames(mean(np.nan_to_num(np.sin(faced))), mean(np.nan_to_num(np.cos(faced)))))
+            parts.append(_at_frames(owned.frame[own], motion[own], frames, max_gap * play.sample_rate))
+    values = np.stack(parts) if parts else np.empty((0, len(times), 6))
+    facing = np.nan_to_num(values[..., 4:])
     length = np.linalg.norm(facing, axis=-1, keepdims=True)
-    return position, velocity, np.divide(facing, length, out=np.zeros_like(facing), where=length > 0)
+    orientation = np.divide(facing, length, out=np.zeros_like(facing), where=length > 0)
+    return Tracks(tuple(ids), times, values[..., :2], values[..., 2:4], orientation)
 
 
-def _covered(frames: NDArray[Any], known: NDArray[Any], max_gap: float) -> NDArray[np.bool_]:
-    """Which frames lie on a known one or between two that are at most `max_gap` frames apart."""
-    after = np.searchsorted(known, frames - 1e-6)
-    before = np.searchsorted(known, frames + 1e-6, side="right") - 1
-    inside = (before >= 0) & (after < len(known))
-    gap = known[np.minimum(after, len(known) - 1)] - known[np.maximum(before, 0)]
-    bridged: NDArray[np.bool_] = inside & (gap <= max_gap + 1e-6)
-    return bridged
+def _owned_samples(play: Play, first: float, last: float, margin: float) -> tuple[Samples, NDArray[np.intp]]:
+    """Samples of the play's participants around some frames, and each one's participant, ordered by both."""
+    tags = [(tag, i) for i, participant in enumerate(play.participants) for tag in participant.tag_ids]
+    known = np.array([tag for tag, _ in tags], np.uint64)
+    order = np.argsort(known)
+    samples = play.samples.take((play.samples.frame >= first - margin) & (play.samples.frame <= last + margin))
+    samples = samples.take(np.isin(samples.tag_id, known))
+    owners = np.array([i for _, i in tags], np.intp)[order][np.searchsorted(known[order], samples.tag_id)]
+    ordered = np.lexsort((samples.frame, owners))
+    return samples.take(ordered), owners[ordered]
 
 
-def _slopes(x: NDArray[Any], y: NDArray[Any], seconds: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-    if len(seconds) < 2:
-        return np.zeros_like(x), np.zeros_like(y)
-    return np.gradient(x, seconds), np.gradient(y, seconds)
+def _motion(samples: Samples, owners: NDArray[np.intp], sample_rate: float) -> Points:
+    """Position, velocity and orientation of samples ordered by owner and frame: (n, 6); NaN where not reported."""
+    angle, faced = np.radians(samples.direction), np.radians(samples.orientation)
+    speed = samples.speed
+    columns = (samples.x, samples.y, speed * np.sin(angle), speed * np.cos(angle), np.sin(faced), np.cos(faced))
+    motion = np.stack(columns, axis=-1).astype(np.float64)
+    if np.isnan(motion[:, 2]).any():
+        for rows in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(owners)) + 1):
+            lost = rows[np.isnan(motion[rows, 2])]
+            frames, firsts = np.unique(samples.frame[rows], return_index=True)
+            if len(lost) and len(frames) > 1:
+                slopes = np.gradient(motion[rows[firsts], :2], frames / sample_rate, axis=0)
+                motion[lost, 2:4] = slopes[np.searchsorted(frames, samples.frame[lost])]
+            else:
+                motion[lost, 2:4] = 0.0
+    return motion
+
+
+def _at_frames(known: NDArray[np.int32], motion: Points, frames: Points, max_gap: float) -> Points:
+    """Motion of one participant interpolated at (fractional) frames: (n_steps, 6); no position in long gaps."""
+    unique, which = np.unique(known, return_inverse=True)
+    if len(unique) < len(known):
+        total = np.zeros((len(unique), motion.shape[1]))
+        np.add.at(total, which, motion)
+        known, motion = unique, total / np.bincount(which)[:, None]
+    after = np.clip(np.searchsorted(known, frames - 1e-6), 0, len(known) - 1)
+    before = np.clip(np.searchsorted(known, frames + 1e-6, side="right") - 1, 0, len(known) - 1)
+    gap = (known[after] - known[before]).astype(np.float64)
+    share = np.divide(frames - known[before], gap, out=np.zeros_like(gap), where=gap > 0)[:, None]
+    values: Points = (1 - share) * motion[before] + share * motion[after]
+    outside = (frames < known[0] - 1e-6) | (frames > known[-1] + 1e-6)
+    values[outside | (gap > max_gap + 1e-6), :2] = np.nan
+    return values
