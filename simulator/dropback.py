@@ -16,7 +16,7 @@ MEMORY = 5
 """Frames, the present one included, that a defender's sight may lag over."""
 _CUT_SPEED = 4.2  # yards per second carried through a route's corner
 _ENGAGED_SPEED = 1.3
-_WIND_UP = 0.5  # seconds
+_WIND_UP = 0.7  # seconds
 _ZONE_WIDTH = {Job.UNDER: 7.0, Job.DEEP: 11.0}
 
 
@@ -166,13 +166,16 @@ def _seen(scripts: Scripts, columns: Floats) -> Floats:
 
 
 def _cover_man(scripts: Scripts, state: State, time: Floats) -> Floats:
-    """Stay on the man: over the top while there is a cushion, then on his hip; always a little late."""
+    """Stay on the man: over the top while there is a cushion, then on his hip; always a little late.
+
+    As the quarterback winds up the cushion is given up.
+    """
     own = state.position[0, :, DEFENSE]
     chosen = scripts.man[..., None, None]
     position = np.take_along_axis(_seen(scripts, state.position), chosen, axis=2)[..., 0, :]
     velocity = np.take_along_axis(_seen(scripts, state.velocity), chosen, axis=2)[..., 0, :]
     position = position + velocity * (0.8 * scripts.lag[..., None] / RATE)
-    cushion = scripts.cushion * np.clip(1.0 - time[:, None] / 2.4, 0.0, 1.0)
+    cushion = scripts.cushion * np.clip(1.0 - time[:, None] / 2.4, 0.0, 1.0) * ~_winds_up(scripts, time)[:, None]
     cushion = np.minimum(cushion, np.maximum(own[..., 0] - position[..., 0], 0.0))
     behind = np.where(length(own - position) < 1.2, 0.0, 0.4)
     place = position + np.stack([cushion + behind, scripts.leverage], axis=-1)
@@ -184,7 +187,7 @@ def _cover_man(scripts: Scripts, state: State, time: Floats) -> Floats:
 def _cover_zone(scripts: Scripts, state: State, time: Floats) -> Floats:
     """Drop to the landmark, lean to the most pressing receivers in the zone, stay above them when deep.
 
-    As the quarterback winds up, zone defenders settle and lean to where he has been looking.
+    As the quarterback winds up, zone defenders break to where he has been looking.
     """
     own = state.position[0, :, DEFENSE]
     position, velocity = _seen(scripts, state.position), _seen(scripts, state.velocity)
@@ -197,13 +200,17 @@ def _cover_zone(scripts: Scripts, state: State, time: Floats) -> Floats:
     weight = np.minimum(pressing.max(-1), 1.0)[..., None]
     share = (pressing**2 / np.maximum((pressing**2).sum(-1, keepdims=True), 1e-12))[..., None]
     at, going = (share * position).sum(2), (share * velocity).sum(2)
-    lean = np.where(deep[..., None], (0.0, 0.8), (0.7, 0.85)) * weight
+    lean = np.where(deep[..., None], (0.0, 0.9), (0.9, 0.95)) * weight
     place = scripts.landmark + lean * (at - scripts.landmark)
     above = np.where(deep & (weight[..., 0] > 0.2), at[..., 0] + 0.25 * going[..., 0] + 2.5, -np.inf)
     place[..., 0] = np.clip(np.maximum(place[..., 0], above), None, 118.5)
-    wish = 0.9 * weight * going + 1.6 * (place - own)
+    wish = weight * going + 1.6 * (place - own)
     first = position[np.arange(len(scripts)), :, scripts.first_read]
-    release = scripts.action / RATE
-    winds_up = (release - _WIND_UP <= time) & (time < release) & (scripts.kind == Kind.PASS)
-    wish = np.where(winds_up[:, None, None], 0.8 * wish + 2.0 * unit(first - own), wish)
+    wish = np.where(_winds_up(scripts, time)[:, None, None], 0.5 * wish + 5.5 * unit(first - own), wish)
     return limited(wish, 0.92 * scripts.top_speed[:, DEFENSE])
+
+
+def _winds_up(scripts: Scripts, time: Floats) -> NDArray[np.bool_]:
+    """Whether the quarterback winds up for a pass (n,)."""
+    release = scripts.action / RATE
+    return np.asarray((release - _WIND_UP <= time) & (time < release) & (scripts.kind == Kind.PASS))

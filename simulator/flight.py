@@ -120,7 +120,7 @@ def play_out(scripts: Scripts, state: State, target: Ints) -> Aftermath:
 
         wish, urgent = _wishes(scripts, state, target, place, flight, answer, delay, holder, frame)
         slowing = limited(state.velocity[0], np.maximum(length(state.velocity[0]) - 0.35, 0.0))
-        vigour = np.where(urgent, 0.6 + 0.4 * scripts.vigour, scripts.vigour)
+        vigour = np.where(urgent, 1.0, scripts.vigour)
         state = state.moved(np.where((frame >= end)[:, None, None], slowing, wish), scripts, vigour)
         positions.append(state.position[0])
         velocities.append(state.velocity[0])
@@ -131,11 +131,10 @@ def _answers(scripts: Scripts, state: State, target: Ints, place: Floats) -> Int
     """`Answer` (n, 11) of each defender to a pass that comes down at a place (n, 2)."""
     distance = length(state.position[0, :, DEFENSE] - place[:, None])
     covers = (scripts.job == Job.MAN) & (scripts.man == target[:, None])
-    busy = (scripts.job == Job.MAN) & ~covers
-    near = np.exp(-((distance / 20.0) ** 2))
-    attack = np.where(covers, 0.60, 0.52 + 0.33 * near - 0.15 * busy)
-    follow = np.where(covers, 0.33, 0.05 + 0.20 * near)
-    deepen = np.where(covers, 0.0, np.where(scripts.job == Job.DEEP, 0.25, 0.04))
+    near = np.exp(-((distance / 10.0) ** 2))
+    attack = np.where(covers, 0.75, 0.65 + 0.15 * near)
+    follow = np.where(covers, 0.15, 0.05 * near)
+    deepen = np.where(covers, 0.0, np.where(scripts.job == Job.DEEP, 0.10, 0.04))
     chances = np.cumsum(np.stack([attack, follow, deepen], axis=-1), axis=-1)
     return np.asarray((scripts.answer[..., None] > chances).sum(-1))
 
@@ -208,7 +207,7 @@ def _wishes(
         wish[plays, receiver] = np.where(turned[:, None], meet, wish[plays, receiver])
         seen = in_air[:, None] & (frame >= delay)
         urgent[:, DEFENSE] = seen & (answer != Answer.STAY)
-        answers = _reactions(scripts, state, target, place, left, answer, wish[:, DEFENSE])
+        answers = _reactions(scripts, state, target, place, answer, wish[:, DEFENSE])
         wish[:, DEFENSE] = np.where(seen[..., None], answers, wish[:, DEFENSE])
 
     held = holder >= 0
@@ -240,20 +239,18 @@ def _reactions(
     state: State,
     target: Ints,
     place: Floats,
-    left: Floats,
     answer: Ints,
     unmoved: Floats,
 ) -> Floats:
-    """Wishes (n, 11, 2) of defenders who have seen the ball in the air, `left` seconds before it lands."""
+    """Wishes (n, 11, 2) of defenders who have seen the ball in the air; those who stay keep to theirs, `unmoved`."""
     own = state.position[0, :, DEFENSE]
     top = scripts.top_speed[:, DEFENSE]
     plays = np.arange(len(scripts))
     receiver, going = state.position[0, plays, 6 + target], state.velocity[0, plays, 6 + target]
     away = place[:, None] - own
     far = np.clip(length(away) / 30.0, 0.0, 1.0)
-    pace = top * (1.0 - (0.05 + 0.25 * far) * (1.0 - scripts.effort))
-    needed = length(away) / left[:, None]
-    attack = unit(away) * np.minimum(np.minimum(pace, np.maximum(needed, 0.85 * pace)), 4.0 * length(away))[..., None]
+    pace = top * (1.0 - (0.05 + 0.10 * far) * (1.0 - scripts.effort))
+    attack = unit(away) * np.minimum(pace, 4.0 * length(away))[..., None]
     follow = limited(going[:, None] + 2.5 * (receiver[:, None] - own), pace)
     deep = place[:, None] + np.stack([np.full(top.shape, 5.0), 0.3 * (own - place[:, None])[..., 1]], axis=-1)
     deepen = arrive(own, deep, 0.75 * pace)
@@ -261,7 +258,7 @@ def _reactions(
     chosen = np.select(
         [(answer == a)[..., None] for a in (Answer.ATTACK, Answer.FOLLOW, Answer.DEEPEN)],
         [attack, follow, deepen],
-        0.6 * unmoved,
+        unmoved,
     )
     return np.where(rushing, 0.5 * unit(away) * top[..., None], chosen)
 

@@ -220,7 +220,7 @@ def draw(rng: np.random.Generator, offense: str, defense: str, line: float) -> D
         "taste": rng.gumbel(0.0, 0.8, N_ELIGIBLE),
         "aim": rng.normal(size=2),
         "luck": rng.uniform(),
-        "delay": np.clip(0.08 + rng.gamma(2.0, 0.06, N_DEFENSE), 0.15, 0.6) + 0.4 * (rng.random(N_DEFENSE) < 0.06),
+        "delay": np.clip(0.08 + rng.gamma(2.0, 0.06, N_DEFENSE), 0.15, 0.6) + 0.4 * (rng.random(N_DEFENSE) < 0.15),
         "answer": rng.uniform(size=N_DEFENSE),
         "effort": rng.uniform(0.0, 1.0, N_DEFENSE),
         "grip": rng.uniform(size=MAX_FLIGHT),

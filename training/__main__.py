@@ -12,7 +12,7 @@ from rich.table import Table
 from training import dataset, evaluate, export, train
 from training.network import DefenderCnnLstm
 
-TRAIN_SEEDS = range(10_000, 10_120)
+TRAIN_SEEDS = range(10_000, 10_024)
 VALIDATION_SEEDS = range(20_000, 20_008)
 TEST_SEEDS = range(30_000, 30_008)
 
@@ -25,7 +25,7 @@ def main() -> None:
         epilog="example: python -m training --out models/ghostback_models/ghosting_1_0_0",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the plugin")
-    parser.add_argument("--games", type=int, default=len(TRAIN_SEEDS), help="games to train on (default: 120)")
+    parser.add_argument("--games", type=int, default=len(TRAIN_SEEDS), help="games to train on (default: 24)")
     parser.add_argument("--epochs", type=int, default=12, help="passes over them (default: 12)")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and shuffling (default: 1)")
     parser.add_argument("--cache", type=Path, default=Path("build/training"), help="where rows are kept")

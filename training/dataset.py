@@ -1,5 +1,6 @@
 """Rows to learn from: the tensors of simulated passes and where the defenders really went."""
 
+import hashlib
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
@@ -10,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import track
 
+import ghostback
+import services.features
+import simulator
 from ghostback.play import Play
 from ghostback.tracks import resample
 from services.common.errors import DomainError
@@ -108,10 +112,11 @@ def of_games(seeds: Sequence[int], cache: Path, what_ifs: bool = False) -> Rows:
 
     Args:
         seeds: one a game.
-        cache: folder; rows made before are read from it.
+        cache: folder; rows that this very code made before are read from it.
         what_ifs: whether to add every what-if.
     """
-    path = cache / f"{FEATURE_SET}-{seeds[0]}-{seeds[-1]}-{len(seeds)}{'-what-ifs' if what_ifs else ''}.npz"
+    kind = "-what-ifs" if what_ifs else ""
+    path = cache / f"{FEATURE_SET}-{_source_digest()}-{seeds[0]}-{seeds[-1]}-{len(seeds)}{kind}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
         with ProcessPoolExecutor() as pool:
@@ -120,3 +125,13 @@ def of_games(seeds: Sequence[int], cache: Path, what_ifs: bool = False) -> Rows:
         np.savez(path, **{f.name: getattr(rows, f.name) for f in fields(Rows)})
     with np.load(path) as stored:
         return Rows(**stored)
+
+
+def _source_digest() -> str:
+    """Digest of the code that decides what the rows are."""
+    digest = hashlib.sha256()
+    for package in (simulator, services.features, ghostback):
+        for folder in package.__path__:
+            for source in sorted(Path(folder).rglob("*.py")):
+                digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
