@@ -124,9 +124,10 @@ async def _stream(client: Client, game: Game, plays: Sequence[Play], results: Re
     async for acknowledged in feed.stream(client, plays):
         taken = acknowledged.accepted + acknowledged.duplicates + sum(acknowledged.quarantined.values())
         progress.advance(bar, taken)
-    accepted, quarantined = await client.quality_report(game.name)
-    results.accepted += accepted
-    results.quarantined.update(quarantined)
+    quality = await client.quality_report(game.name)
+    results.accepted += quality.accepted
+    results.duplicates += quality.duplicates
+    results.quarantined.update(quality.quarantined)
 
 
 async def _predict(client: Client, plays: Sequence[Play], results: Results, progress: Progress) -> None:
@@ -162,19 +163,19 @@ async def _score(client: Client, game: Game, results: Results, seed: int, progre
 
 def _show(results: Results, console: Console) -> None:
     scores = Table(title=f"Trajectory scores, {results.model_version}; lower is better")
-    scores.add_column("whose trajectories")
-    for column in (*PROFILES, "n", "play score", "plays", "published"):
-        scores.add_column(column, justify="right")
+    scores.add_column("trajectories of", no_wrap=True)
+    for column in ("catch\npoint", "receiver", "n", "play\nscore", "plays", "published"):
+        scores.add_column(column, justify="right", no_wrap=True)
     for row in results.rows():
         default, receiver = row["scores"]
         cells = (f"{default.mean:+.4f}", f"{receiver.mean:+.4f}", str(default.n))
         scores.add_row(row["title"], *cells, f"{row['play'].mean:+.4f}", str(row["play"].n), f"{row['published']:+.4f}")
     console.print(scores)
-    samples = Table(title=f"Samples: {results.accepted:,} accepted, {results.quarantined.total():,} quarantined")
-    samples.add_column("reason")
-    samples.add_column("samples", justify="right")
-    for reason, count in results.quarantined.most_common():
-        samples.add_row(reason.lower().replace("_", " "), f"{count:,}")
+    samples = Table()
+    samples.add_column("samples")
+    samples.add_column("number", justify="right")
+    for kind, count in results.samples():
+        samples.add_row(kind, f"{count:,}")
     console.print(samples)
     steps = Table(title="Wall time")
     steps.add_column("step")
@@ -183,8 +184,10 @@ def _show(results: Results, console: Console) -> None:
         steps.add_row(step, f"{seconds:.1f}")
     steps.add_row("all", f"{sum(results.seconds.values()):.1f}")
     console.print(steps)
-    passes, without = len(results.passes), len(results.without_ghosts)
-    console.print(f"{passes} passes with ghosts, {results.what_ifs} what-ifs; {without} passes without")
+    console.print(f"{len(results.passes)} passes with ghosts, {results.what_ifs} what-ifs")
+    for what, plays in (("no ghosts", results.without_ghosts), ("not scored", results.without_scores)):
+        for reason in plays.values():
+            console.print(f"{what}: {reason}")
 
 
 @contextmanager

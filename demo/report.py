@@ -18,7 +18,9 @@ def write(results: Results, folder: Path) -> Path:
     figures = [
         (
             f"Play {play.play_id}: {play.description or 'no description'}",
-            plays.figure(play, prediction, other).to_html(full_html=False, include_plotlyjs=False, auto_play=False),
+            plays.figure(play, prediction, other).to_html(
+                full_html=False, include_plotlyjs=False, auto_play=False, config={"displayModeBar": False}
+            ),
         )
         for play, prediction, other in plays.instructive(results.passes, PLAYS_SHOWN)
     ]

@@ -10,9 +10,9 @@ from ghostback.play import Play
 from ghostback.score.v1 import score_service_pb2 as pb
 
 SUBJECTS = {
-    "actual": (pb.SUBJECT_ACTUAL, "Players, as they moved", -0.1036),
-    "model": (pb.SUBJECT_MODEL, "Model's ghosts", -0.0825),
-    "spoiled25": (pb.SUBJECT_MODEL_SPOILED, "Model, 25% of starts randomised", 0.0425),
+    "actual": (pb.SUBJECT_ACTUAL, "players", -0.1036),
+    "model": (pb.SUBJECT_MODEL, "model", -0.0825),
+    "spoiled25": (pb.SUBJECT_MODEL_SPOILED, "model, 25% spoiled", 0.0425),
 }
 """Key, subject, title, and published mean trajectory score (Amazon Science article on Next Gen Stats)."""
 PROFILES = ("catch-point@1", "receiver@1")
@@ -42,6 +42,7 @@ class Results:
         source: where the plays came from, in plain words.
         plays: number of plays sent.
         accepted: samples stored as clean.
+        duplicates: samples sent again, dropped.
         quarantined: samples put into quarantine, by reason.
         passes: the passes, with samples, and what was predicted for each.
         without_ghosts: passes that no ghosts could be drawn for, with the reason.
@@ -52,6 +53,7 @@ class Results:
     source: str
     plays: int = 0
     accepted: int = 0
+    duplicates: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     passes: list[tuple[Play, Prediction]] = field(default_factory=list)
     without_ghosts: dict[str, str] = field(default_factory=dict)
@@ -67,6 +69,19 @@ class Results:
     def what_ifs(self) -> int:
         """Number of targets that were not the actual one."""
         return sum(not target.actual for _, prediction in self.passes for target in prediction.targets)
+
+    @property
+    def without_scores(self) -> dict[str, str]:
+        """Passes that were not scored, with the reason."""
+        return {skipped.play: skipped.description for each in self.evaluations for skipped in each.skipped}
+
+    def samples(self) -> list[tuple[str, int]]:
+        """What became of the samples: kind and number."""
+        return [
+            ("accepted", self.accepted),
+            ("sent again, dropped", self.duplicates),
+            *((f"quarantined: {r.lower().replace('_', ' ')}", n) for r, n in self.quarantined.most_common()),
+        ]
 
     def trajectory_score(self, key: str, profile: str) -> Mean:
         """Mean trajectory score of a subject under a profile."""
@@ -101,8 +116,10 @@ class Results:
             "passes": len(self.passes),
             "what_ifs": self.what_ifs,
             "passes_without_ghosts": self.without_ghosts,
+            "passes_without_scores": self.without_scores,
             "samples": {
                 "accepted": self.accepted,
+                "duplicates": self.duplicates,
                 "quarantined": self.quarantined.total(),
                 "quarantined_by_reason": dict(self.quarantined.most_common()),
             },

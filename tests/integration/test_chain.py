@@ -31,14 +31,10 @@ def changed(play: Play, column: str, value: float) -> Play:
 
 
 async def test_every_sample_is_accepted_or_quarantined_and_counted(chain: Chain) -> None:
-    accepted, quarantined = await chain.client.quality_report(chain.simulated.game.name)
-    duplicates = (
-        await chain.client.ingest.GetQualityReport(
-            wire.view(ingest_pb.GetQualityReportRequest)(name=chain.simulated.game.name)
-        )
-    ).duplicate_count
-    assert accepted + duplicates + sum(quarantined.values()) == sum(len(play.samples) for play in chain.sent)
-    assert quarantined
+    quality = await chain.client.quality_report(chain.simulated.game.name)
+    counted = quality.accepted + quality.duplicates + sum(quality.quarantined.values())
+    assert counted == sum(len(play.samples) for play in chain.sent)
+    assert quality.quarantined
 
 
 async def test_ghosts_start_where_the_defenders_are_and_last_until_arrival(chain: Chain) -> None:
@@ -245,11 +241,11 @@ async def test_a_mask_changes_and_gives_only_what_it_names(chain: Chain) -> None
 
 async def test_quarantined_samples_are_listed_with_their_reason(chain: Chain) -> None:
     for play in chain.sent:
-        _, quarantined = await chain.client.quality_report(play.name)
+        quality = await chain.client.quality_report(play.name)
         request = wire.view(ingest_pb.ListQuarantinedSamplesRequest)(parent=play.name)
         response = await chain.client.ingest.ListQuarantinedSamples(request)
         reasons = [ingest_pb.QuarantineReason.Name(r).removeprefix("QUARANTINE_REASON_") for r in response.reasons]
-        assert {reason: reasons.count(reason) for reason in reasons} == quarantined
+        assert {reason: reasons.count(reason) for reason in reasons} == quality.quarantined
         assert response.samples.sample_count == len(reasons)
 
 

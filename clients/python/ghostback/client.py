@@ -54,6 +54,21 @@ class Addresses:
 
 
 @dataclass(frozen=True, slots=True)
+class QualityReport:
+    """What became of the samples of a game or a play.
+
+    Attributes:
+        accepted: samples stored as clean.
+        duplicates: samples that were there already, dropped.
+        quarantined: samples put into quarantine, by reason.
+    """
+
+    accepted: int
+    duplicates: int
+    quarantined: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """A batch that is on disk.
 
@@ -209,11 +224,11 @@ class Client:
             if not token:
                 return
 
-    async def quality_report(self, name: str) -> tuple[int, dict[str, int]]:
-        """Number of samples accepted, and quarantined by reason, of a game or a play."""
+    async def quality_report(self, name: str) -> QualityReport:
+        """What became of the samples of a game or a play."""
         request = wire.view(ingest_service_pb2.GetQualityReportRequest)(name=name)
         response = await self.ingest.GetQualityReport(request, timeout=self._timeout)
-        return response.accepted_count, _counts(response.quarantined)
+        return QualityReport(response.accepted_count, response.duplicate_count, _counts(response.quarantined))
 
     async def predict_ghosts(
         self, play: str | Play, target_ids: Sequence[str] = (), defender_ids: Sequence[str] = (), model: str = ""

@@ -56,9 +56,11 @@ def evaluation(shift: float, n: int) -> pb.EvaluateModelResult:
 
 @pytest.fixture(scope="module")
 def results() -> Results:
-    made = Results("A game", plays=16, accepted=12_345, quarantined=Counter(SPEED=7, OFF_FIELD=2))
+    made = Results("A game", plays=16, accepted=12_345, duplicates=3, quarantined=Counter(SPEED=7, OFF_FIELD=2))
     made.passes = [(play, prediction_of(play)) for play in PASSES]
+    skipped = pb.SkippedPlay(play="games/1/plays/2", description="games/1/plays/2 has nobody <to score>")
     made.evaluations = [evaluation(0.0, 100), evaluation(0.3, 300)]
+    made.evaluations[1].skipped.append(skipped)
     return made
 
 
@@ -74,9 +76,11 @@ def test_the_json_has_every_figure(results: Results, tmp_path: Path) -> None:
     assert told["ts"]["spoiled25"] == {"mean": pytest.approx(0.03 + 0.225), "n": 400}
     assert told["samples"] == {
         "accepted": 12_345,
+        "duplicates": 3,
         "quarantined": 9,
         "quarantined_by_reason": {"SPEED": 7, "OFF_FIELD": 2},
     }
+    assert told["passes_without_scores"] == {"games/1/plays/2": "games/1/plays/2 has nobody <to score>"}
     assert told["passes"] == len(PASSES)
     assert told["published_ts"] == {"actual": -0.1036, "model": -0.0825, "spoiled25": 0.0425}
 
@@ -84,6 +88,7 @@ def test_the_json_has_every_figure(results: Results, tmp_path: Path) -> None:
 def test_the_page_opens_without_a_server_and_shows_every_figure(results: Results, tmp_path: Path) -> None:
     page = report.write(results, tmp_path).read_text()
     assert not re.findall(r'<(?:script|link|img)[^>]+(?:src|href)="', page)
+    assert "nobody &lt;to score&gt;" in page
     for text in ("+0.2350", "+0.2450", "+0.2550", "-0.1036", "+0.0425", "12,345", "off field", "Thrown to", "What if"):
         assert text in page
 
