@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-OURS := --editable . --editable clients/python --editable models ./protos
+PARTS := --editable ./clients/python --editable ./models ./protos
 DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml models/pyproject.toml \
 	protos/pyproject.toml protos/hatch_build.py $(shell find protos -name '*.proto')
 DATA ?=
@@ -16,12 +16,12 @@ help: ## Show this list
 	@echo "Setting up .venv (a few minutes the first time)"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one with PYTHON=...")'
 	@$(PYTHON) -m venv .venv
-	@$(PIP) $(OURS)
+	@$(PIP) --editable . $(PARTS)
 	@touch $@
 
 .venv/.dev: .venv/.suite
 	@echo "Adding the tools for tests and training"
-	@$(PIP) --editable '.[dev,training]' $(filter-out --editable .,$(OURS))
+	@$(PIP) --editable '.[dev,training]' $(PARTS)
 	@touch $@
 
 .venv-triton/.ready: deploy/triton/install.py deploy/triton/requirements.txt deploy/triton/backends/onnxruntime/model.py
