@@ -7,7 +7,7 @@ DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml mo
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types up train bench-predict clean
+.PHONY: help setup demo test lint types up train bench-ingest bench-predict clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ test: setup lint types ## Run every test
 
 train: .venv/.dev ## Train the built-in model again
 	@$(BIN)/python -m training --out models/ghostback_models/ghosting_1_0_0
+
+bench-ingest: .venv/.dev ## Send a season of samples to ingest, beside a bare stream, no server, and pandas
+	@$(BIN)/python -m benchmarks.ingest
 
 bench-predict: setup ## Time PredictGhosts beside the model called directly
 	@$(BIN)/python -m benchmarks.predict

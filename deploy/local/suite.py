@@ -85,7 +85,7 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
             "score": ["--ingest={ingest}", "--predict={predict}"],
         }.items():
             arguments = [flag.format(**known) for flag in flags]
-            process, ready = await _start(name, arguments, folder, stack)
+            process, ready = await start_service(name, arguments, folder, stack)
             processes[name], known[name], metrics[name] = process, ready["address"], ready["metrics"]
         (folder / "suite.json").write_text(
             json.dumps({"pid": os.getpid(), "triton": triton.ports.grpc_address, **known}, indent=2)
@@ -106,9 +106,23 @@ def _take(lock: int, folder: Path) -> None:
         ) from None
 
 
-async def _start(
+async def start_service(
     name: str, arguments: list[str], folder: Path, stack: AsyncExitStack
 ) -> tuple[asyncio.subprocess.Process, dict[str, str]]:
+    """Start one service; it is stopped when the stack is left.
+
+    Args:
+        name: folder of the service.
+        arguments: its flags.
+        folder: where its log goes.
+        stack: stops it.
+
+    Returns:
+        The process, and the facts it tells once it answers (`address`, `metrics`).
+
+    Raises:
+        SuiteError: it did not start.
+    """
     ready_file, log = folder / f"{name}.ready", folder / f"{name}.log"
     ready_file.unlink(missing_ok=True)
     with log.open("w") as output:

@@ -1,7 +1,9 @@
 """The tables of the store."""
 
-from sqlalchemy import ForeignKeyConstraint, Index, LargeBinary, String
+from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+BIGINT = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up integer keys only
 
 
 class Base(DeclarativeBase):
@@ -22,8 +24,9 @@ class GameRow(Base):
 class PlayRow(Base):
     """A play: its message without samples, serialised.
 
-    `created` counts the plays of the store in the order of their creation; `completed` counts
-    completions and corrections, and is empty until the play is over.
+    `created` counts the plays of a game in the order of their creation; `completed` counts
+    completions and corrections, and is empty until the play is over. `edits` counts changes of the
+    message, `writes` additions of samples.
     """
 
     __tablename__ = "plays"
@@ -39,10 +42,12 @@ class PlayRow(Base):
     revision: Mapped[int]
     created: Mapped[int]
     completed: Mapped[int | None]
+    edits: Mapped[int]
+    writes: Mapped[int]
 
 
 class BatchRow(Base):
-    """The clean samples of a batch as one compressed blob."""
+    """Clean samples of a play that were stored together, as one compressed blob."""
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -50,7 +55,7 @@ class BatchRow(Base):
         Index("batches_by_play", "game_id", "play_id"),
     )
 
-    batch_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(BIGINT, primary_key=True, autoincrement=True)
     game_id: Mapped[str]
     play_id: Mapped[str]
     samples: Mapped[bytes]
@@ -59,7 +64,7 @@ class BatchRow(Base):
 
 
 class QuarantineRow(Base):
-    """The quarantined samples of a batch as one compressed blob, and the reason of each as a byte."""
+    """Quarantined samples of a play that were stored together, as one blob, and the reason of each as a byte."""
 
     __tablename__ = "quarantine"
     __table_args__ = (
@@ -67,7 +72,7 @@ class QuarantineRow(Base):
         Index("quarantine_by_play", "game_id", "play_id"),
     )
 
-    quarantine_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[int] = mapped_column(BIGINT, primary_key=True, autoincrement=True)
     game_id: Mapped[str]
     play_id: Mapped[str]
     samples: Mapped[bytes]

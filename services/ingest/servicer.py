@@ -15,11 +15,14 @@ from ghostback.tracking.v1 import play_pb2
 from services.common import paging, requests
 from services.common.errors import InvalidInput, NotFound, Violation
 from services.ingest.rules import Reason
-from services.ingest.store import Store, StoredPlay
+from services.ingest.store import Receipt, Store, StoredPlay
+from services.ingest.writer import Writer
 
 T = TypeVar("T")
 
 _WATCH_PAGE = 100
+_UNACKNOWLEDGED = 64
+"""Batches of a stream that wait for their acknowledgement before more are taken."""
 
 
 class IngestServicer:
@@ -28,10 +31,12 @@ class IngestServicer:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, "store")
+        self._writer = Writer(store, self._thread)
         self._completed = asyncio.Condition()
 
     async def close(self) -> None:
         """Finish what is being stored."""
+        await self._writer.close()
         await asyncio.to_thread(self._thread.shutdown)
 
     async def UpdateGame(self, request: pb.UpdateGameRequest, context: Any) -> Message:
@@ -72,17 +77,35 @@ class IngestServicer:
     async def StreamTags(
         self, requests_: AsyncIterator[pb.StreamTagsRequest], context: Any
     ) -> AsyncIterator[pb.StreamTagsResponse]:
-        """Store batches; acknowledge each when it is on disk."""
-        async for request in requests_:
-            ids = requests.play_ids(request.play, "play")
-            samples = convert.samples_from_message(request.samples)
-            receipt = await self._run(lambda: self._store.append(*ids, samples))  # noqa: B023
-            yield wire.view(pb.StreamTagsResponse)(
-                sequence=request.sequence,
-                accepted_count=receipt.accepted,
-                duplicate_count=receipt.duplicates,
-                quarantined=_counts(receipt.quarantined),
-            )
+        """Store batches; acknowledge each when it is on disk. The next ones are taken meanwhile."""
+        taken: asyncio.Queue[tuple[int, asyncio.Future[Receipt]] | None] = asyncio.Queue(_UNACKNOWLEDGED)
+
+        async def take() -> None:
+            try:
+                async for request in requests_:
+                    play = requests.play_ids(request.play, "play")
+                    samples = convert.samples_from_message(request.samples)
+                    await taken.put((request.sequence, await self._writer.append(play, samples)))
+            finally:
+                await taken.put(None)
+
+        taking = asyncio.create_task(take())
+        try:
+            while batch := await taken.get():
+                sequence, stored = batch
+                receipt = await stored
+                yield wire.view(pb.StreamTagsResponse)(
+                    sequence=sequence,
+                    accepted_count=receipt.accepted,
+                    duplicate_count=receipt.duplicates,
+                    quarantined=_counts(receipt.quarantined),
+                )
+            await taking
+        finally:
+            taking.cancel()
+            while not taken.empty():
+                if batch := taken.get_nowait():
+                    batch[1].cancel()
 
     async def GetPlay(self, request: pb.GetPlayRequest, context: Any) -> Message:
         """Give one play with its samples."""

@@ -1,30 +1,31 @@
 """Plays and their samples, kept on disk."""
 
-import fcntl
-from collections import Counter, OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
-from sqlalchemy import Engine, create_engine, event, func, select
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import ColumnElement, bindparam, func, insert, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from ghostback import convert, wire
 from ghostback.play import Game, Play, PlayState, Samples, game_name, play_name
 from ghostback.tracking.v1 import play_pb2, samples_pb2
-from services.common.errors import NotFound, ResourceExhausted, Unavailable
-from services.ingest import identity
-from services.ingest.rules import LastGood, Limits, Reason, Roster, clean
-from services.ingest.schema import Base, BatchRow, GameRow, PlayRow, QuarantineRow
+from services.common.errors import NotFound
+from services.ingest.database import Database
+from services.ingest.ledger import Judgement, Ledger, judge
+from services.ingest.rules import Limits, Reason, Roster
+from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow
 
-_CACHED_PLAYS = 64
+_LEDGER_BYTES = 64 * 2**20
+_JUDGED_TOGETHER = 40_000
+
+PlayKey = tuple[str, str]
+"""Ids of a game and of a play in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +54,13 @@ class Receipt:
     quarantined: dict[Reason, int]
 
 
-@dataclass
-class _Memory:
-    """What must be known of a play to judge its next batch; made anew from the store when forgotten."""
+@dataclass(slots=True)
+class _Known:
+    """A ledger, and the numbers of edits and writes of the play that it is of."""
 
-    roster: Roster
-    sample_rate: float
-    last_good: LastGood
-    keys: identity.Hashes
-    rows: identity.Hashes
+    edits: int
+    writes: int
+    ledger: Ledger
 
 
 class Store:
@@ -78,23 +77,18 @@ class Store:
             OSError: the database cannot be opened, or another server has it open.
         """
         self._limits = limits
-        self._memories: OrderedDict[tuple[str, str], _Memory] = OrderedDict()
-        self._lock = _lock(url)
-        self._engine = _open(url)
-        try:
-            Base.metadata.create_all(self._engine)
-        except DBAPIError as error:
-            raise OSError(f"the database {url} cannot be opened: {error.orig}") from None
+        self._ledgers: OrderedDict[PlayKey, _Known] = OrderedDict()
+        self._database = Database(url)
+        self._packers = ThreadPoolExecutor(2, "pack")
 
     def close(self) -> None:
         """Close the database."""
-        self._engine.dispose()
-        if self._lock:
-            self._lock.close()
+        self._packers.shutdown()
+        self._database.close()
 
     def put_game(self, game: Game) -> None:
         """Create a game or replace it."""
-        with self._session() as session:
+        with self._database.session() as session:
             session.merge(GameRow(game_id=game.game_id, message=convert.game_to_message(game).SerializeToString()))
 
     def game(self, game_id: str) -> Game:
@@ -103,12 +97,12 @@ class Store:
         Raises:
             NotFound: there is none of that id.
         """
-        with self._session() as session:
+        with self._database.session() as session:
             return _game(_existing_game(session, game_id))
 
     def games(self, after: str, limit: int) -> list[Game]:
         """Games in order of id, from after an id on."""
-        with self._session() as session:
+        with self._database.session() as session:
             query = select(GameRow).where(GameRow.game_id > after).order_by(GameRow.game_id).limit(limit)
             return [_game(row) for row in session.scalars(query)]
 
@@ -121,22 +115,25 @@ class Store:
         message = convert.play_to_message(play)
         message.ClearField("samples")
         over = play.state is not PlayState.LIVE
-        with self._session() as session:
+        with self._database.session() as session:
             _existing_game(session, play.game_id)
             row = session.get(PlayRow, (play.game_id, play.play_id))
             if row is None:
-                row = PlayRow(game_id=play.game_id, play_id=play.play_id, revision=1)
-                row.created = (session.scalar(select(func.max(PlayRow.created))) or 0) + 1
+                row = PlayRow(game_id=play.game_id, play_id=play.play_id, revision=1, edits=0, writes=0)
+                row.created = (
+                    session.scalar(select(func.max(PlayRow.created)).filter_by(game_id=play.game_id)) or 0
+                ) + 1
                 session.add(row)
             elif row.completed is not None:
                 row.revision += 1
             row.message = message.SerializeToString()
+            row.edits += 1
             if over:
-                row.completed = (session.scalar(select(func.max(PlayRow.completed))) or 0) + 1
+                row.completed = (
+                    session.scalar(select(func.max(PlayRow.completed)).filter_by(game_id=play.game_id)) or 0
+                ) + 1
             session.flush()
-            stored = _stored(row)
-        self._memories.pop((play.game_id, play.play_id), None)
-        return stored
+            return _stored(row)
 
     def play(self, game_id: str, play_id: str) -> StoredPlay:
         """A play without samples.
@@ -144,7 +141,7 @@ class Store:
         Raises:
             NotFound: there is none of that id.
         """
-        with self._session() as session:
+        with self._database.session() as session:
             return _stored(_existing_play(session, game_id, play_id))
 
     def plays(self, game_id: str, after: int, limit: int) -> list[StoredPlay]:
@@ -163,45 +160,51 @@ class Store:
         """
         return self._plays(game_id, PlayRow.completed, after, limit)
 
-    def append(self, game_id: str, play_id: str, samples: Samples) -> Receipt:
-        """Judge a batch and store it, whole or not at all. When this returns, it is on disk.
+    def append(self, batches: Sequence[tuple[PlayKey, Samples]]) -> list[Receipt | NotFound]:
+        """Judge batches and store them, in one transaction. When this returns, they are on disk.
+
+        Returns:
+            What became of each; an error for those of plays that do not exist.
 
         Raises:
-            NotFound: there is no such play.
-            ResourceExhausted: the disk is full.
-            Unavailable: the database cannot be reached.
+            ResourceExhausted: the disk is full; nothing was kept.
+            Unavailable: the database cannot be reached; nothing was kept.
         """
-        key = (game_id, play_id)
+        of_play: dict[PlayKey, list[int]] = defaultdict(list)
+        for i, (key, _) in enumerate(batches):
+            of_play[key].append(i)
+        results: dict[int, Receipt | NotFound] = {}
         try:
-            with self._session() as session:
-                memory = self._memories.pop(key, None) or self._remember(session, game_id, play_id)
-                rows = identity.row_hashes(samples)
-                known = np.isin(rows, memory.rows) | identity.repeated(rows)
-                fresh, rows = samples.take(~known), rows[~known]
-                keys = identity.key_hashes(fresh)
-                reasons, last_good = clean(fresh, memory.roster, memory.sample_rate, memory.last_good, self._limits)
-                fit = reasons == Reason.FIT
-                taken = np.isin(keys, memory.keys)
-                taken[fit] |= identity.repeated(keys[fit])
-                reasons[fit & taken] = Reason.CONFLICTING_DUPLICATE
-                fit &= ~taken
-                receipt = Receipt(int(fit.sum()), int(known.sum()), _counts(reasons[~fit]))
-                self._add(session, game_id, play_id, fresh, reasons, receipt)
+            with self._database.session() as session:
+                found = self._lock_plays(session, sorted(of_play))
+                for key in of_play.keys() - found.keys():
+                    name = play_name(*key)
+                    results |= dict.fromkeys(of_play[key], NotFound("PLAY_UNKNOWN", f"there is no play {name}", name))
+                known = [key for key in of_play if key in found]
+                if not known:
+                    return [results[i] for i in range(len(batches))]
+                joined = [_joined([batches[i][1] for i in of_play[key]]) for key in known]
+                self._recall(session, found)
+                packed = [self._packers.submit(_pack, samples) for samples in joined]
+                judgements = self._judge(known, joined)
+                self._insert(session, known, joined, judgements, packed)
+                self._count_writes(session, known)
+                for key, judgement in zip(known, judgements, strict=True):
+                    results |= _receipts(of_play[key], [len(batches[i][1]) for i in of_play[key]], judgement)
         except BaseException:
-            self._memories.pop(key, None)
+            for key in of_play:
+                self._ledgers.pop(key, None)
             raise
-        memory.last_good = last_good
-        memory.keys = np.concatenate([memory.keys, keys[fit]])
-        memory.rows = np.concatenate([memory.rows, rows])
-        self._memories[key] = memory
-        if len(self._memories) > _CACHED_PLAYS:
-            self._memories.popitem(last=False)
-        return receipt
+        n_bytes = sum(known.ledger.n_bytes for known in self._ledgers.values())
+        while n_bytes > _LEDGER_BYTES and len(self._ledgers) > 1:
+            n_bytes -= self._ledgers.popitem(last=False)[1].ledger.n_bytes
+        return [results[i] for i in range(len(batches))]
 
     def samples(self, game_id: str, play_id: str) -> Samples:
         """The clean samples of a play, ordered by frame, then tag."""
-        with self._session() as session:
-            return Samples.concatenate(_batches(session, game_id, play_id)).sorted_by_frame()
+        with self._database.session() as session:
+            key = game_id, play_id
+            return _joined(_batches(session, BatchRow, [key]).get(key, [])).sorted_by_frame()
 
     def quality(self, game_id: str, play_id: str | None) -> Receipt:
         """What became of all samples of a play, or of a game.
@@ -209,7 +212,7 @@ class Store:
         Raises:
             NotFound: there is no such play or game.
         """
-        with self._session() as session:
+        with self._database.session() as session:
             if play_id is None:
                 _existing_game(session, game_id)
             else:
@@ -236,97 +239,106 @@ class Store:
         Raises:
             NotFound: there is no such play.
         """
-        with self._session() as session:
+        with self._database.session() as session:
             _existing_play(session, game_id, play_id)
             query = select(QuarantineRow).filter_by(game_id=game_id, play_id=play_id)
-            found = session.scalars(query.order_by(QuarantineRow.quarantine_id)).all()
+            found = session.scalars(query.order_by(QuarantineRow.id)).all()
             samples = Samples.concatenate([_unpack(row.samples) for row in found])
             reasons = np.frombuffer(b"".join(row.reasons for row in found), np.uint8)
             page = slice(start, start + limit)
             return samples.take(page), reasons[page], len(samples) > start + limit
 
     def _plays(self, game_id: str, order: Any, after: int, limit: int) -> list[StoredPlay]:
-        with self._session() as session:
+        with self._database.session() as session:
             _existing_game(session, game_id)
             query = select(PlayRow).filter_by(game_id=game_id).where(order > after).order_by(order).limit(limit)
             return [_stored(row) for row in session.scalars(query)]
 
-    def _add(
+    def _lock_plays(self, session: Session, keys: Sequence[PlayKey]) -> dict[PlayKey, PlayRow]:
+        """Those of the plays that exist; nobody else writes to them in this transaction."""
+        query = select(PlayRow).where(_is_of(PlayRow, keys)).order_by(PlayRow.game_id, PlayRow.play_id)
+        return {(row.game_id, row.play_id): row for row in session.scalars(query.with_for_update())}
+
+    def _judge(self, plays: list[PlayKey], samples: list[Samples]) -> list[Judgement]:
+        """Judge the samples of each play; some plays together, as many as fit the processor's cache."""
+        judgements: list[Judgement] = []
+        n_samples = np.cumsum([len(each) for each in samples])
+        for chunk in np.split(np.arange(len(plays)), np.flatnonzero(np.diff(n_samples // _JUDGED_TOGETHER)) + 1):
+            judgements += judge([(self._ledgers[plays[i]].ledger, samples[i]) for i in chunk], self._limits)
+        return judgements
+
+    def _insert(
         self,
         session: Session,
-        game_id: str,
-        play_id: str,
-        samples: Samples,
-        reasons: NDArray[np.uint8],
-        receipt: Receipt,
+        plays: list[PlayKey],
+        samples: list[Samples],
+        judgements: list[Judgement],
+        packed: list[Future[bytes]],
     ) -> None:
-        fit = reasons == Reason.FIT
-        where = {"game_id": game_id, "play_id": play_id}
-        if receipt.accepted or receipt.duplicates:
-            packed = _pack(samples.take(fit))
-            session.add(BatchRow(**where, samples=packed, accepted=receipt.accepted, duplicates=receipt.duplicates))
-        if not fit.all():
-            packed = _pack(samples.take(~fit))
-            session.add(QuarantineRow(**where, samples=packed, reasons=reasons[~fit].tobytes()))
+        """Add the clean samples of each play as one row, and the quarantined ones as another.
 
-    def _remember(self, session: Session, game_id: str, play_id: str) -> _Memory:
-        play = _stored(_existing_play(session, game_id, play_id)).play
-        clean_samples = Samples.concatenate(_batches(session, game_id, play_id))
-        faulty = [
-            _unpack(blob)
-            for blob in session.scalars(select(QuarantineRow.samples).filter_by(game_id=game_id, play_id=play_id))
-        ]
-        roster = Roster.of(play)
-        players = clean_samples.take(np.isin(clean_samples.tag_id, roster.players)).sorted_by_frame()
-        columns = (players.tag_id.tolist(), players.frame.tolist(), players.x.tolist(), players.y.tolist())
-        return _Memory(
-            roster,
-            play.sample_rate,
-            {tag: (frame, x, y) for tag, frame, x, y in zip(*columns, strict=True)},
-            identity.key_hashes(clean_samples),
-            identity.row_hashes(Samples.concatenate([clean_samples, *faulty])),
-        )
+        What was packed while it was judged is of use where all of it is clean.
+        """
+        clean, quarantine = [], []
+        for (game_id, play_id), sent, judgement, whole in zip(plays, samples, judgements, packed, strict=True):
+            where = {"game_id": game_id, "play_id": play_id}
+            faulty = judgement.reasons != Reason.FIT
+            fit = ~faulty & ~judgement.duplicate
+            accepted, duplicates = int(fit.sum()), int(judgement.duplicate.sum())
+            if accepted or duplicates:
+                blob = whole.result() if accepted == len(sent) else _pack(sent.take(fit))
+                clean.append({**where, "samples": blob, "accepted": accepted, "duplicates": duplicates})
+            if faulty.any():
+                reasons = judgement.reasons[faulty].tobytes()
+                quarantine.append({**where, "samples": _pack(sent.take(faulty)), "reasons": reasons})
+        for table, rows in ((BatchRow, clean), (QuarantineRow, quarantine)):
+            if rows:
+                session.connection().execute(insert(table.__table__), rows)  # type: ignore[arg-type]
 
-    @contextmanager
-    def _session(self) -> Iterator[Session]:
-        """A transaction; what goes wrong with the database is told as a domain error."""
-        try:
-            with Session(self._engine) as session, session.begin():
-                yield session
-        except DBAPIError as error:
-            cause = str(error.orig)
-            if "full" in cause:
-                raise ResourceExhausted(
-                    "STORAGE_FULL", f"no room to store this, nothing of it was kept: {cause}"
-                ) from None
-            raise Unavailable("STORAGE_UNAVAILABLE", f"the store cannot be used now: {cause}") from None
+    def _count_writes(self, session: Session, plays: list[PlayKey]) -> None:
+        """Count a write to each play, so that ledgers that another server keeps are known to be old."""
+        if not plays:
+            return
+        table = PlayRow.__table__
+        own = (table.c.game_id == bindparam("game")) & (table.c.play_id == bindparam("play"))
+        statement = update(table).where(own).values(writes=table.c.writes + 1)  # type: ignore[arg-type]
+        session.connection().execute(statement, [{"game": game, "play": play} for game, play in plays])
+        for key in plays:
+            self._ledgers[key].writes += 1
 
-
-def _lock(url: str) -> TextIO | None:
-    """Make sure that no other server has the SQLite file open; other databases see to it themselves."""
-    path = make_url(url).database
-    if not url.startswith("sqlite") or not path:
-        return None
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    lock = Path(f"{path}.lock").open("w")  # noqa: SIM115
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        raise OSError(f"another ingest server has {path} open; stop it, or name another database") from None
-    return lock
+    def _recall(self, session: Session, plays: dict[PlayKey, PlayRow]) -> None:
+        """Have the ledgers of plays in memory; those not there, or out of date, are made from what is stored."""
+        for key in plays.keys() & self._ledgers.keys():
+            if (self._ledgers[key].edits, self._ledgers[key].writes) != (plays[key].edits, plays[key].writes):
+                del self._ledgers[key]
+        lost = plays.keys() - self._ledgers.keys()
+        written = [key for key in lost if plays[key].writes]
+        clean = _batches(session, BatchRow, written) if written else {}
+        quarantined = _batches(session, QuarantineRow, written) if written else {}
+        for key in lost:
+            ledger = Ledger(*_roster(plays[key].message), self._limits.frames)
+            if key in clean or key in quarantined:
+                ledger.recall(_joined(clean.get(key, [])), _joined(quarantined.get(key, [])))
+            self._ledgers[key] = _Known(plays[key].edits, plays[key].writes, ledger)
+        for key in plays:
+            self._ledgers.move_to_end(key)
 
 
-def _open(url: str) -> Engine:
-    engine = create_engine(url)
-    if engine.dialect.name == "sqlite":
+def _joined(parts: list[Samples]) -> Samples:
+    """The rows of all parts, without a copy where there is one."""
+    return parts[0] if len(parts) == 1 else Samples.concatenate(parts)
 
-        @event.listens_for(engine, "connect")
-        def durable(connection: object, _: object) -> None:
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-                connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
 
-    return engine
+def _receipts(batches: Sequence[int], lengths: Sequence[int], judgement: Judgement) -> dict[int, Receipt]:
+    """Receipt of each batch of a play, by its number."""
+    receipts = {}
+    end = 0
+    for i, length in zip(batches, lengths, strict=True):
+        part = slice(end, end := end + length)
+        reasons, duplicates = judgement.reasons[part], int(judgement.duplicate[part].sum())
+        faulty = reasons[reasons != Reason.FIT]
+        receipts[i] = Receipt(length - len(faulty) - duplicates, duplicates, _counts(faulty))
+    return receipts
 
 
 def _existing_game(session: Session, game_id: str) -> GameRow:
@@ -354,13 +366,32 @@ def _stored(row: PlayRow) -> StoredPlay:
     return StoredPlay(play, row.revision, row.created, row.completed)
 
 
-def _batches(session: Session, game_id: str, play_id: str) -> list[Samples]:
-    query = select(BatchRow.samples).filter_by(game_id=game_id, play_id=play_id).order_by(BatchRow.batch_id)
-    return [_unpack(blob) for blob in session.scalars(query)]
+def _roster(message: bytes) -> tuple[Roster, float]:
+    """Tags and sample rate of a play, straight from its message."""
+    play = play_pb2.Play.FromString(message)
+    player = play_pb2.PARTICIPANT_KIND_PLAYER
+    return Roster({tag: p.kind == player for p in play.participants for tag in p.tag_ids}), play.sample_rate_hz
+
+
+def _is_of(
+    table: type[PlayRow] | type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]
+) -> ColumnElement[bool]:
+    return tuple_(table.game_id, table.play_id).in_(plays)
+
+
+def _batches(
+    session: Session, table: type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]
+) -> dict[PlayKey, list[Samples]]:
+    """Samples of plays as they were stored, in order of arrival."""
+    found: defaultdict[PlayKey, list[Samples]] = defaultdict(list)
+    query = select(table.game_id, table.play_id, table.samples).where(_is_of(table, plays)).order_by(table.id)
+    for game_id, play_id, blob in session.execute(query):
+        found[game_id, play_id].append(_unpack(blob))
+    return found
 
 
 def _pack(samples: Samples) -> bytes:
-    return zstandard.compress(convert.samples_to_message(samples).SerializeToString(), 3)
+    return zstandard.ZstdCompressor(level=1).compress(convert.samples_to_message(samples).SerializeToString())
 
 
 def _unpack(blob: bytes) -> Samples:

@@ -12,14 +12,13 @@ import grpc.aio
 import numpy as np
 import pytest
 
-from demo import feed
 from deploy.local import suite
 from deploy.triton import launcher
 from ghostback import convert, wire
 from ghostback.client import Addresses, Client
 from ghostback.features.v1 import features_service_pb2 as features_pb
 from ghostback.ingest.v1 import ingest_service_pb2 as ingest_pb
-from ghostback.play import Play, Samples
+from ghostback.play import Play
 from ghostback.predict.v1 import predict_service_pb2 as predict_pb
 from simulator.game import SimulatedGame, simulate_game
 from tests.failures import failure
@@ -35,36 +34,6 @@ def game() -> SimulatedGame:
 
 def client_of(ingest: str) -> Client:
     return Client(Addresses(ingest, ingest, ingest, ingest))
-
-
-async def test_nothing_acked_is_lost_when_ingest_is_killed(tmp_path: Path, game: SimulatedGame) -> None:
-    database = f"--database-url=sqlite:///{tmp_path / 'ingest.db'}"
-    sent: dict[int, Samples] = {}
-    acked: list[Samples] = []
-    play = game.plays[0]
-    async with running("services.ingest", database) as server, client_of(server.address) as client:
-        await client.update_game(game.game)
-        await client.update_play(play)
-
-        async def batches() -> AsyncIterator[tuple[str, Samples]]:
-            for i, batch in enumerate(feed.batches(play)):
-                sent[i] = batch
-                yield play.name, batch
-
-        with pytest.raises(grpc.aio.AioRpcError):
-            async for acknowledgement in client.stream_tags(batches()):
-                acked.append(sent[acknowledgement.sequence])
-                if len(acked) == 3:
-                    server.process.kill()
-        await server.process.wait()
-    async with running("services.ingest", database) as server, client_of(server.address) as client:
-        stored = (await client.get_play(play.name)).samples
-        keys = set(zip(stored.tag_id.tolist(), stored.frame.tolist(), strict=True))
-        for batch in acked:
-            assert keys >= set(zip(batch.tag_id.tolist(), batch.frame.tolist(), strict=True))
-        async for _ in feed.stream(client, [play]):
-            pass
-        assert (await client.get_play(play.name)).samples == play.samples.sorted_by_frame()
 
 
 async def test_a_second_ingest_on_the_same_database_says_so(tmp_path: Path) -> None:

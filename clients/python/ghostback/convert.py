@@ -103,7 +103,7 @@ def samples_to_message(samples: domain.Samples) -> samples_pb2.Samples:
     message = wire.view(samples_pb2.Samples)(sample_count=len(samples))
     for name in domain.SAMPLE_DTYPES:
         column = getattr(samples, name)
-        if name in _REQUIRED_COLUMNS or not np.isnan(column).all():
+        if name in _REQUIRED_COLUMNS or not (np.isnan(column[:1]).all() and np.isnan(column).all()):
             wire.write_column(message, name, column)
     return message
 

@@ -121,7 +121,8 @@ class Samples:
         for name, array in arrays.items():
             if array.shape != (n,):
                 raise ValueError(f"column {name} has shape {array.shape}, tag_id has ({n},)")
-        return cls(**{name: arrays.get(name, np.full(n, np.nan, np.float32)) for name in SAMPLE_DTYPES})
+        absent = np.full(n if len(arrays) < len(SAMPLE_DTYPES) else 0, np.nan, np.float32)
+        return cls(**{name: arrays.get(name, absent) for name in SAMPLE_DTYPES})
 
     @classmethod
     def empty(cls) -> Self:

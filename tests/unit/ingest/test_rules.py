@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghostback.play import Samples
-from services.ingest.rules import Limits, Reason, Roster, clean
+from services.ingest.rules import LastFit, Limits, Reason, Roster, Tags, by_tag_and_frame, clean
 
 PLAYER, BALL, STRANGER = 7, 1, 99
-ROSTER = Roster(np.array([PLAYER, 8, BALL], np.uint64), np.array([PLAYER, 8], np.uint64))
+ROSTER = Roster({PLAYER: True, 8: True, BALL: False})
 
 
 def feed(n: int = 1, tag: int = PLAYER, **columns: object) -> Samples:
@@ -24,8 +24,18 @@ def feed(n: int = 1, tag: int = PLAYER, **columns: object) -> Samples:
     return Samples.from_columns(run | {name: np.asarray(values) for name, values in columns.items()})
 
 
+NOTHING = LastFit.none(len(ROSTER.tags))
+
+
+def judged(samples: Samples, last: LastFit = NOTHING, rate: float = 10.0) -> tuple[np.ndarray, LastFit]:
+    tags = Tags(ROSTER.player, np.full(len(ROSTER.tags), rate))
+    rows = ROSTER.rows_of(samples.tag_id)
+    order, _ = by_tag_and_frame(rows, samples.frame)
+    return clean(samples, rows, order, np.zeros(len(samples), bool), tags, last, Limits())
+
+
 def judge(samples: Samples, rate: float = 10.0) -> list[int]:
-    return clean(samples, ROSTER, rate, {}, Limits())[0].tolist()
+    return judged(samples, rate=rate)[0].tolist()
 
 
 def test_a_player_who_runs_is_fit() -> None:
@@ -45,6 +55,7 @@ def test_a_player_who_runs_is_fit() -> None:
         ({"orientation": [361.0]}, Reason.ANGLE),
         ({"direction": [-1.0]}, Reason.ANGLE),
         ({"frame": [-1]}, Reason.RANGE),
+        ({"frame": [Limits().frames]}, Reason.RANGE),
         ({"speed": [-0.1]}, Reason.RANGE),
         ({"distance": [-0.1]}, Reason.RANGE),
     ],
@@ -99,8 +110,8 @@ def test_a_feed_cut_into_batches_anywhere_is_judged_alike(
     samples = feed(n, tag_id=tag, x=x, y=y, frame=np.arange(n))
     whole = judge(samples)
     cut = data.draw(st.integers(1, n - 1))
-    first, last_good = clean(samples.take(slice(0, cut)), ROSTER, 10.0, {}, Limits())
-    second, _ = clean(samples.take(slice(cut, n)), ROSTER, 10.0, last_good, Limits())
+    first, last = judged(samples.take(slice(0, cut)))
+    second, _ = judged(samples.take(slice(cut, n)), last)
     assert [*first.tolist(), *second.tolist()] == whole
 
 
@@ -109,6 +120,6 @@ def test_a_feed_cut_into_batches_anywhere_is_judged_alike(
 def test_no_two_fit_samples_of_a_player_are_farther_apart_than_he_can_run(rows: list[tuple[float, float]]) -> None:
     x, y = zip(*rows, strict=True)
     samples = feed(len(rows), x=x, y=y)
-    fit = samples.take(clean(samples, ROSTER, 10.0, {}, Limits())[0] == Reason.FIT)
+    fit = samples.take(judged(samples)[0] == Reason.FIT)
     moved = np.hypot(np.diff(fit.x.astype(float)), np.diff(fit.y.astype(float)))
     assert (moved <= Limits().displacement * np.diff(fit.frame) + 1e-9).all()

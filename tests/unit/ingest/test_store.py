@@ -11,7 +11,7 @@ import pytest
 from ghostback.play import PlayState, Samples
 from services.common.errors import NotFound, ResourceExhausted, Unavailable
 from services.ingest.rules import Limits, Reason
-from services.ingest.store import Store
+from services.ingest.store import Receipt, Store
 from simulator.game import SimulatedGame, simulate_game
 
 
@@ -40,12 +40,18 @@ def opened_with(url: str, game: SimulatedGame) -> Store:
     return opened
 
 
+def append(store: Store, key: tuple[str, str], samples: Samples) -> Receipt:
+    (receipt,) = store.append([(key, samples)])
+    assert isinstance(receipt, Receipt)
+    return receipt
+
+
 def ids(game: SimulatedGame, i: int = 0) -> tuple[str, str]:
     return game.game.game_id, game.plays[i].play_id
 
 
 def test_samples_come_back_as_they_were(store: Store, game: SimulatedGame) -> None:
-    receipt = store.append(*ids(game), game.plays[0].samples)
+    receipt = append(store, ids(game), game.plays[0].samples)
     assert receipt.accepted == len(game.plays[0].samples)
     assert store.samples(*ids(game)) == game.plays[0].samples.sorted_by_frame()
 
@@ -54,10 +60,10 @@ def test_a_replay_is_dropped_also_after_a_restart(url: str, game: SimulatedGame)
     samples = game.plays[0].samples
     half = samples.take(slice(0, len(samples) // 2))
     first = opened_with(url, game)
-    first.append(*ids(game), half)
+    append(first, ids(game), half)
     first.close()
     second = opened_with(url, game)
-    receipt = second.append(*ids(game), samples)
+    receipt = append(second, ids(game), samples)
     assert (receipt.duplicates, receipt.accepted) == (len(half), len(samples) - len(half))
     assert second.samples(*ids(game)) == samples.sorted_by_frame()
     second.close()
@@ -65,8 +71,8 @@ def test_a_replay_is_dropped_also_after_a_restart(url: str, game: SimulatedGame)
 
 def test_a_replayed_faulty_sample_is_quarantined_once(store: Store, game: SimulatedGame) -> None:
     faulty = replace(game.plays[0].samples, x=np.full(len(game.plays[0].samples), np.nan, np.float32))
-    assert store.append(*ids(game), faulty).quarantined == {Reason.NOT_FINITE: len(faulty)}
-    again = store.append(*ids(game), faulty)
+    assert append(store, ids(game), faulty).quarantined == {Reason.NOT_FINITE: len(faulty)}
+    again = append(store, ids(game), faulty)
     assert (again.duplicates, again.quarantined) == (len(faulty), {})
     assert store.quality(*ids(game)).quarantined == {Reason.NOT_FINITE: len(faulty)}
 
@@ -78,10 +84,10 @@ def test_another_value_for_the_same_tag_and_frame_is_quarantined(
     one = game.plays[0].samples.take(slice(0, 1))
     other = replace(one, y=one.y + np.float32(0.01))
     if together:
-        receipt = store.append(*ids(game), Samples.concatenate([one, other]))
+        receipt = append(store, ids(game), Samples.concatenate([one, other]))
     else:
-        store.append(*ids(game), one)
-        receipt = store.append(*ids(game), other)
+        append(store, ids(game), one)
+        receipt = append(store, ids(game), other)
     assert receipt.quarantined == {Reason.CONFLICTING_DUPLICATE: 1}
     assert store.samples(*ids(game)) == one
 
@@ -89,7 +95,7 @@ def test_another_value_for_the_same_tag_and_frame_is_quarantined(
 def test_the_quarantine_gives_samples_back_as_they_were_sent(store: Store, game: SimulatedGame) -> None:
     samples = game.plays[0].samples.take(slice(0, 5))
     far = replace(samples, x=samples.x + np.float32(500))
-    store.append(*ids(game), far)
+    append(store, ids(game), far)
     listed, reasons, more = store.quarantined(*ids(game), 0, 3)
     assert (listed, reasons.tolist(), more) == (far.take(slice(0, 3)), [Reason.OFF_FIELD] * 3, True)
     rest, _, more = store.quarantined(*ids(game), 3, 3)
@@ -113,8 +119,11 @@ def test_a_live_play_is_not_told_as_over(store: Store, game: SimulatedGame) -> N
 def test_what_is_not_there_is_told(store: Store, game: SimulatedGame) -> None:
     with pytest.raises(NotFound, match="games/none"):
         store.game("none")
-    with pytest.raises(NotFound, match="plays/none"):
-        store.append(game.game.game_id, "none", game.plays[0].samples)
+    samples = game.plays[0].samples
+    stored, error = store.append([(ids(game), samples), ((game.game.game_id, "none"), samples)])
+    assert isinstance(stored, Receipt)
+    assert isinstance(error, NotFound)
+    assert "plays/none" in error.message
     with pytest.raises(NotFound):
         store.plays("none", 0, 10)
 
@@ -126,23 +135,23 @@ def test_a_second_server_on_the_same_database_is_refused(store: Store, url: str)
 
 def test_a_full_disk_keeps_nothing_of_the_batch_and_recovers(store: Store, game: SimulatedGame) -> None:
     def allow(pages: int) -> None:
-        with store._engine.connect() as connection:
+        with store._database.engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
     allow(1)
     with pytest.raises(ResourceExhausted, match="nothing of it was kept"):
-        store.append(*ids(game), game.plays[0].samples)
+        append(store, ids(game), game.plays[0].samples)
     allow(1_000_000)
-    assert store.append(*ids(game), game.plays[0].samples).accepted == len(game.plays[0].samples)
+    assert append(store, ids(game), game.plays[0].samples).accepted == len(game.plays[0].samples)
 
 
 def test_a_database_locked_by_somebody_else_is_told_as_unavailable(store: Store, url: str, game: SimulatedGame) -> None:
-    with store._engine.connect() as connection:
+    with store._database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=50")
     other = sqlite3.connect(url.removeprefix("sqlite:///"))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked"):
-        store.append(*ids(game), game.plays[0].samples)
+        append(store, ids(game), game.plays[0].samples)
     other.rollback()
     other.close()
-    assert store.append(*ids(game), game.plays[0].samples).accepted
+    assert append(store, ids(game), game.plays[0].samples).accepted

@@ -1,0 +1,218 @@
+"""Samples a second through ingest, durably acknowledged, beside its peers; and how long live feeds wait."""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import uvloop
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import ingest_peers as peers
+from deploy.local.suite import start_service
+from ghostback.client import Addresses, Client
+from ghostback.play import Game, Play, Samples
+from simulator.game import simulate_game
+
+SEED = 11
+PLAYS = 150
+FRAMES = 400
+STREAMS = 2
+LIVE_GAMES = 16
+
+
+@dataclass(frozen=True)
+class Season:
+    """Games to send: one simulated game under many names.
+
+    Attributes:
+        games: the games.
+        plays: of one game; the same ones are played in every game.
+        samples: number of samples in all.
+    """
+
+    games: list[Game]
+    plays: tuple[Play, ...]
+    samples: int
+
+    @classmethod
+    def of(cls, samples: int, first: int = 0) -> "Season":
+        """A season of at least so many samples."""
+        simulated = simulate_game(SEED, PLAYS)
+        plays = tuple(replace(play, samples=_to_and_fro(play.samples, FRAMES)) for play in simulated.plays)
+        a_game = sum(len(play.samples) for play in plays)
+        n = max(1, round(samples / a_game))
+        games = [replace(simulated.game, game_id=f"2024{first + i:06}") for i in range(n)]
+        return cls(games, plays, n * a_game)
+
+    def batches(self, part: int, parts: int) -> Iterator[tuple[str, Samples]]:
+        """Play names and samples, a play a batch, of every so many-th game."""
+        for game in self.games[part::parts]:
+            for play in self.plays:
+                yield f"{game.name}/plays/{play.play_id}", play.samples
+
+
+def _to_and_fro(samples: Samples, frames: int) -> Samples:
+    """As many frames as a tag system records from huddle to huddle: the play, backwards, and again."""
+    first, last = int(samples.frame.min()), int(samples.frame.max())
+    numbers = np.arange(frames) % (2 * (last - first))
+    shown = first + np.minimum(numbers, 2 * (last - first) - numbers)
+    starts = np.searchsorted(samples.frame, np.arange(first, last + 2))
+    rows = [np.arange(starts[f - first], starts[f - first + 1]) for f in shown]
+    taken = samples.take(np.concatenate(rows))
+    noise = np.random.default_rng(SEED).normal(0.0, 0.02, (2, len(taken))).astype(np.float32)
+    frame = np.repeat(np.arange(frames, dtype=np.int32), [len(r) for r in rows])
+    return replace(taken, frame=frame, x=taken.x + noise[0], y=taken.y + noise[1])
+
+
+def main() -> None:
+    """Parse the command line, measure and print."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.ingest",
+        description=__doc__,
+        epilog="example: python -m benchmarks.ingest --samples 5000000 --grow-to 10000000",
+    )
+    parser.add_argument("--samples", type=int, default=30_000_000, help="samples of the season (default: 30 million)")
+    parser.add_argument(
+        "--grow-to", type=int, default=0, help="then store up to so many samples, and measure again (default: do not)"
+    )
+    parser.add_argument("--live-seconds", type=float, default=20.0, help="length of each live run (default: 20)")
+    arguments = parser.parse_args()
+    console = Console(stderr=True)
+    result = uvloop.run(_measure(arguments, console))
+    _show(result)
+    print(json.dumps(result))  # noqa: T201
+
+
+async def _measure(arguments: argparse.Namespace, console: Console) -> dict[str, Any]:
+    season = Season.of(arguments.samples)
+    result: dict[str, Any] = {"samples": season.samples}
+    console.print(
+        f"{season.samples:,} samples: {len(season.games)} games of {len(season.plays)} plays of {FRAMES} frames"
+    )
+    result["in_process_samples_per_s"] = peers.in_process(season.plays)
+    result["pandas_samples_per_s"] = peers.pandas_way(season.plays)
+    result["echo_samples_per_s"] = await peers.echo(season.batches, season.samples, STREAMS)
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsyncExitStack() as stack:
+            database = f"--database-url=sqlite:///{folder}/ingest.db"
+            process, ready = await start_service("ingest", [database, "--log-level=warning"], Path(folder), stack)
+            client = await stack.enter_async_context(Client(Addresses(*[ready["address"]] * 4)))
+            result["samples_per_s"] = await _send(client, season)
+            result["growth"] = [{"stored": season.samples, "samples_per_s": result["samples_per_s"]}]
+            stored = season.samples
+            while stored < arguments.grow_to:
+                more = Season.of(min(9 * stored, arguments.grow_to - stored), first=len(result["growth"]) * 100_000)
+                rate = await _send(client, more)
+                stored += more.samples
+                result["growth"].append({"stored": stored, "samples_per_s": rate})
+            for rate in (10, 25):
+                p50, p99 = await _live(client, season, rate, arguments.live_seconds)
+                result |= {f"live{rate}_ack_p50_ms": p50, f"live{rate}_ack_p99_ms": p99}
+            result["rss_mb"] = _peak_memory(process.pid)
+            result["stored_bytes_per_sample"] = Path(folder, "ingest.db").stat().st_size / stored
+    return result
+
+
+async def _send(client: Client, season: Season) -> float:
+    """Samples a second over a season; games and rosters are there before."""
+    for game in season.games:
+        await client.update_game(game)
+        for play in season.plays:
+            await client.update_play(replace(play, game_id=game.game_id))
+
+    async def stream(part: int) -> int:
+        async def batches() -> AsyncIterator[tuple[str, Samples]]:
+            for batch in season.batches(part, STREAMS):
+                yield batch
+
+        return sum([acknowledged.accepted async for acknowledged in client.stream_tags(batches())])
+
+    started = time.perf_counter()
+    accepted = sum(await asyncio.gather(*(stream(part) for part in range(STREAMS))))
+    seconds = time.perf_counter() - started
+    if accepted != season.samples:
+        raise RuntimeError(f"{accepted:,} of {season.samples:,} samples were accepted")
+    return season.samples / seconds
+
+
+async def _live(client: Client, season: Season, rate: int, seconds: float) -> tuple[float, float]:
+    """Milliseconds (p50, p99) from sending a frame of a game to its acknowledgement, with 16 games at once."""
+    frames, play = int(seconds * rate), season.plays[0]
+    tags = np.array([tag for participant in play.participants for tag in participant.tag_ids], np.uint64)
+    start = play.samples.take(play.samples.frame == play.samples.frame.min())
+    x, y = (dict(zip(start.tag_id.tolist(), c.tolist(), strict=True)) for c in (start.x, start.y))
+    waits: list[float] = []
+
+    async def game(number: int) -> None:
+        own = replace(play, game_id=f"live{rate}x{number}", sample_rate=float(rate))
+        await client.update_game(replace(season.games[0], game_id=own.game_id))
+        await client.update_play(own)
+        sent: dict[int, float] = {}
+        clock = asyncio.get_running_loop().time
+        first = clock() + number / LIVE_GAMES / rate
+
+        async def batches() -> AsyncIterator[tuple[str, Samples]]:
+            for frame in range(frames):
+                await asyncio.sleep(max(0.0, first + frame / rate - clock()))
+                columns = {
+                    "tag_id": tags,
+                    "frame": np.full(len(tags), frame),
+                    "x": [x[tag] + 0.01 * frame for tag in tags.tolist()],
+                    "y": [y[tag] for tag in tags.tolist()],
+                    "speed": np.full(len(tags), 0.01 * rate),
+                }
+                sent[frame] = clock()
+                yield own.name, Samples.from_columns(columns)
+
+        waits.extend([1000 * (clock() - sent[a.sequence]) async for a in client.stream_tags(batches())])
+
+    await asyncio.gather(*(game(number) for number in range(LIVE_GAMES)))
+    return float(np.percentile(waits, 50)), float(np.percentile(waits, 99))
+
+
+def _peak_memory(pid: int) -> float:
+    """Most memory a process ever had, MB."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    raise RuntimeError("the system does not tell the memory of processes")
+
+
+def _show(result: dict[str, Any]) -> None:
+    ours = result["samples_per_s"]
+    table = Table(title=f"{result['samples']:,} samples")
+    for column in ("way", "million samples/s", "ours is"):
+        table.add_column(column, justify="right")
+    for way, name in (
+        ("ingest over gRPC, durably acknowledged", "samples_per_s"),
+        ("echo over gRPC, the floor", "echo_samples_per_s"),
+        ("the same rules in process", "in_process_samples_per_s"),
+        ("the same rules in pandas", "pandas_samples_per_s"),
+    ):
+        table.add_row(way, f"{result[name] / 1e6:.2f}", f"{ours / result[name]:.2f} x")
+    for step in result["growth"][1:]:
+        table.add_row(f"ingest, up to {step['stored']:,} stored", f"{step['samples_per_s'] / 1e6:.2f}", "")
+    live = Table(title=f"{LIVE_GAMES} live games, one batch a frame, milliseconds to the acknowledgement")
+    for column in ("Hz", "p50", "p99"):
+        live.add_column(column, justify="right")
+    for rate in (10, 25):
+        live.add_row(str(rate), *(f"{result[f'live{rate}_ack_{p}_ms']:.1f}" for p in ("p50", "p99")))
+    console = Console()
+    console.print(table)
+    console.print(live)
+    console.print(
+        f"most memory: {result['rss_mb']:.0f} MB; on disk: {result['stored_bytes_per_sample']:.1f} bytes a sample"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""The database: opening it, transactions, and what goes wrong with it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from services.common.errors import ResourceExhausted, Unavailable
+from services.ingest.schema import Base
+
+
+class Database:
+    """SQLite, used by one server alone, or PostgreSQL, shared by several."""
+
+    def __init__(self, url: str) -> None:
+        """Open the database, and make its tables where they are missing.
+
+        Args:
+            url: SQLAlchemy's, such as `sqlite:///.run/ingest.db`.
+
+        Raises:
+            OSError: the database cannot be opened, or another server has the SQLite file open.
+        """
+        self._lock = _lock(url)
+        self.engine = _open(url)
+        try:
+            Base.metadata.create_all(self.engine)
+        except DBAPIError as error:
+            raise OSError(f"the database {url} cannot be opened: {error.orig}") from None
+
+    def close(self) -> None:
+        """Close the database."""
+        self.engine.dispose()
+        if self._lock:
+            self._lock.close()
+
+    @contextmanager
+    def session(self) -> Iterator[Session]:
+        """A transaction.
+
+        Raises:
+            ResourceExhausted: the disk is full.
+            Unavailable: the database cannot be reached, or is locked.
+        """
+        try:
+            with Session(self.engine) as session, session.begin():
+                yield session
+        except DBAPIError as error:
+            cause = str(error.orig)
+            if "full" in cause or "No space left" in cause:
+                raise ResourceExhausted(
+                    "STORAGE_FULL", f"no room to store this, nothing of it was kept: {cause}"
+                ) from None
+            raise Unavailable("STORAGE_UNAVAILABLE", f"the store cannot be used now: {cause}") from None
+
+
+def _lock(url: str) -> TextIO | None:
+    """Make sure that no other server has the SQLite file open; other databases see to it themselves."""
+    path = make_url(url).database
+    if not url.startswith("sqlite") or not path:
+        return None
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    lock = Path(f"{path}.lock").open("w")  # noqa: SIM115
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise OSError(f"another ingest server has {path} open; stop it, or name another database") from None
+    return lock
+
+
+def _open(url: str) -> Engine:
+    engine = create_engine(url)
+    if engine.dialect.name == "sqlite":
+
+        @event.listens_for(engine, "connect")
+        def durable(connection: object, _: object) -> None:
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+                connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+
+    return engine

@@ -1,0 +1,84 @@
+"""Storing the batches of all streams in groups: one transaction and one sync to disk a group."""
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from typing import NamedTuple
+
+from ghostback.play import Samples
+from services.ingest.store import PlayKey, Receipt, Store
+
+GROUP_SAMPLES = 262_144
+"""Samples in a group, unless one batch has more."""
+WAITING_SAMPLES = 1_048_576
+"""Samples that wait to be stored, of all streams; more are not taken from the network meanwhile."""
+
+
+class _Waiting(NamedTuple):
+    play: PlayKey
+    samples: Samples
+    receipt: asyncio.Future[Receipt]
+
+
+class Writer:
+    """Groups what waits while the group before is being stored: few batches are acknowledged soon, many at once."""
+
+    def __init__(self, store: Store, executor: Executor) -> None:
+        """Write to a store, in an executor's one thread."""
+        self._store = store
+        self._executor = executor
+        self._waiting: deque[_Waiting] = deque()
+        self._n_samples = 0
+        self._changed = asyncio.Condition()
+        self._task = asyncio.create_task(self._write())
+
+    async def close(self) -> None:
+        """Store what waits, and stop."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._n_samples)
+        self._task.cancel()
+
+    async def append(self, play: PlayKey, samples: Samples) -> asyncio.Future[Receipt]:
+        """Take a batch, once there is room for it.
+
+        Returns:
+            Done when the batch is on disk; or failed with the `DomainError` that kept it from there.
+        """
+        batch = _Waiting(play, samples, asyncio.get_running_loop().create_future())
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._n_samples < WAITING_SAMPLES)
+            self._waiting.append(batch)
+            self._n_samples += len(samples)
+            self._changed.notify_all()
+        return batch.receipt
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._waiting)
+            group = self._next_group()
+            results: Sequence[Receipt | Exception]
+            try:
+                results = await loop.run_in_executor(self._executor, self._store.append, [g[:2] for g in group])
+            except Exception as error:
+                results = [error] * len(group)
+            for batch, result in zip(group, results, strict=True):
+                if batch.receipt.cancelled():
+                    continue
+                if isinstance(result, Exception):
+                    batch.receipt.set_exception(result)
+                else:
+                    batch.receipt.set_result(result)
+            async with self._changed:
+                self._n_samples -= sum(len(batch.samples) for batch in group)
+                self._changed.notify_all()
+
+    def _next_group(self) -> list[_Waiting]:
+        group = [self._waiting.popleft()]
+        n = len(group[0].samples)
+        while self._waiting and n + len(self._waiting[0].samples) <= GROUP_SAMPLES:
+            group.append(self._waiting.popleft())
+            n += len(group[-1].samples)
+        return group
