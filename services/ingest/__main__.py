@@ -21,7 +21,10 @@ class IngestSettings(ServiceSettings):
     Example: python -m services.ingest --database-url sqlite:///.run/ingest.db --port 8441
     """
 
-    database_url: Annotated[str, Field(description="Database, as SQLAlchemy names it.")] = "sqlite:///.run/ingest.db"
+    database_url: Annotated[
+        str,
+        Field(description="Database, as SQLAlchemy names it: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME."),
+    ] = "sqlite:///.run/ingest.db"
     speed_limit: Annotated[float, Field(gt=0, description="Highest speed of a player, yd/s.")] = Limits().speed
     displacement_limit: Annotated[float, Field(gt=0, description="Farthest a player moves in 0.1 s, yd.")] = (
         Limits().displacement

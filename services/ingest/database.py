@@ -6,23 +6,28 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from sqlalchemy import Engine, create_engine, event
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from services.common.errors import ResourceExhausted, Unavailable
-from services.ingest.schema import Base
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+_MIGRATING = 20_210_408
+"""Number of PostgreSQL's advisory lock that lets one server at a time migrate."""
 
 
 class Database:
     """SQLite, used by one server alone, or PostgreSQL, shared by several."""
 
     def __init__(self, url: str) -> None:
-        """Open the database, and make its tables where they are missing.
+        """Open the database, and bring its tables to the present schema.
 
         Args:
-            url: SQLAlchemy's, such as `sqlite:///.run/ingest.db`.
+            url: SQLAlchemy's, such as `sqlite:///.run/ingest.db` or `postgresql+psycopg://user@host/name`.
 
         Raises:
             OSError: the database cannot be opened, or another server has the SQLite file open.
@@ -30,7 +35,7 @@ class Database:
         self._lock = _lock(url)
         self.engine = _open(url)
         try:
-            Base.metadata.create_all(self.engine)
+            migrate(self.engine)
         except DBAPIError as error:
             raise OSError(f"the database {url} cannot be opened: {error.orig}") from None
 
@@ -60,6 +65,24 @@ class Database:
             raise Unavailable("STORAGE_UNAVAILABLE", f"the store cannot be used now: {cause}") from None
 
 
+def migrate(engine: Engine, action: str = "upgrade") -> None:
+    """Bring a database to the present schema.
+
+    Args:
+        engine: of the database.
+        action: `upgrade`; or `check`, to raise an error if the migrations do not lead to the tables of `schema`.
+    """
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_MIGRATING})"))
+        config = Config(attributes={"connection": connection})
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        if action == "check":
+            command.check(config)
+        else:
+            command.upgrade(config, "head")
+
+
 def _lock(url: str) -> TextIO | None:
     """Make sure that no other server has the SQLite file open; other databases see to it themselves."""
     path = make_url(url).database
@@ -76,7 +99,7 @@ def _lock(url: str) -> TextIO | None:
 
 
 def _open(url: str) -> Engine:
-    engine = create_engine(url)
+    engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -21,6 +22,8 @@ from services.ingest.writer import Writer
 T = TypeVar("T")
 
 _WATCH_PAGE = 100
+_WATCH_SECONDS = 1.0
+"""How soon a play is told of that another server on the same database completed."""
 _UNACKNOWLEDGED = 64
 """Batches of a stream that wait for their acknowledgement before more are taken."""
 
@@ -139,7 +142,8 @@ class IngestServicer:
         while True:
             async with self._completed:
                 while not (found := await self._run(lambda: self._store.completed(game_id, after, _WATCH_PAGE))):  # noqa: B023
-                    await self._completed.wait()
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._completed.wait(), _WATCH_SECONDS)
             for stored in found:
                 after = stored.completed or after
                 token = paging.make_token(scope, str(after))

@@ -116,8 +116,8 @@ class Store:
         message.ClearField("samples")
         over = play.state is not PlayState.LIVE
         with self._database.session() as session:
-            _existing_game(session, play.game_id)
-            row = session.get(PlayRow, (play.game_id, play.play_id))
+            _existing_game(session, play.game_id, lock=True)
+            row = session.get(PlayRow, (play.game_id, play.play_id), with_for_update=True)
             if row is None:
                 row = PlayRow(game_id=play.game_id, play_id=play.play_id, revision=1, edits=0, writes=0)
                 row.created = (
@@ -341,8 +341,8 @@ def _receipts(batches: Sequence[int], lengths: Sequence[int], judgement: Judgeme
     return receipts
 
 
-def _existing_game(session: Session, game_id: str) -> GameRow:
-    row = session.get(GameRow, game_id)
+def _existing_game(session: Session, game_id: str, lock: bool = False) -> GameRow:
+    row = session.get(GameRow, game_id, with_for_update=lock)
     if row is None:
         name = game_name(game_id)
         raise NotFound("GAME_UNKNOWN", f"there is no game {name}", name)

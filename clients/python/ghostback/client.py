@@ -212,6 +212,18 @@ class Client:
         request = wire.view(ingest_service_pb2.GetPlayRequest)(name=name)
         return convert.play_from_message((await self.ingest.GetPlay(request, timeout=self._timeout)).play)
 
+    async def list_games(self) -> AsyncIterator[Game]:
+        """All games, ordered by name."""
+        token = ""
+        while True:
+            request = wire.view(ingest_service_pb2.ListGamesRequest)(page_token=token)
+            response = await self.ingest.ListGames(request, timeout=self._timeout)
+            for message in response.games:
+                yield convert.game_from_message(message)
+            token = response.next_page_token
+            if not token:
+                return
+
     async def list_plays(self, game: str) -> AsyncIterator[Play]:
         """The plays of a game, without samples."""
         token = ""

@@ -3,13 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from ghostback.play import PlayState, Samples
 from services.common.errors import NotFound, ResourceExhausted, Unavailable
+from services.ingest.database import migrate
 from services.ingest.rules import Limits, Reason
 from services.ingest.store import Receipt, Store
 from simulator.game import SimulatedGame, simulate_game
@@ -20,9 +20,17 @@ def game() -> SimulatedGame:
     return simulate_game(5, 3)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest) -> str:
+    name = request.param
+    return str(request.getfixturevalue(name))
+
+
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite:///{tmp_path / 'ingest.db'}"
+def sqlite_store(sqlite: str, game: SimulatedGame) -> Iterator[Store]:
+    opened = opened_with(sqlite, game)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture
@@ -128,30 +136,48 @@ def test_what_is_not_there_is_told(store: Store, game: SimulatedGame) -> None:
         store.plays("none", 0, 10)
 
 
-def test_a_second_server_on_the_same_database_is_refused(store: Store, url: str) -> None:
+def test_two_servers_on_one_postgresql_know_of_each_others_writes(postgresql: str, game: SimulatedGame) -> None:
+    first, second = opened_with(postgresql, game), Store(postgresql, Limits())
+    samples = game.plays[0].samples
+    for i, rows in enumerate(np.array_split(np.arange(len(samples)), 6)):
+        part = samples.take(rows)
+        assert append((first, second)[i % 2], ids(game), part).accepted == len(part)
+        assert append((second, first)[i % 2], ids(game), part).duplicates == len(part)
+    assert first.samples(*ids(game)) == second.samples(*ids(game)) == samples.sorted_by_frame()
+    first.close()
+    second.close()
+
+
+def test_the_migrations_lead_to_the_tables_that_the_code_uses(store: Store) -> None:
+    migrate(store._database.engine, "check")
+
+
+def test_a_second_server_on_the_same_sqlite_file_is_refused(sqlite_store: Store, sqlite: str) -> None:
     with pytest.raises(OSError, match="another ingest server"):
-        Store(url, Limits())
+        Store(sqlite, Limits())
 
 
-def test_a_full_disk_keeps_nothing_of_the_batch_and_recovers(store: Store, game: SimulatedGame) -> None:
+def test_a_full_disk_keeps_nothing_of_the_batch_and_recovers(sqlite_store: Store, game: SimulatedGame) -> None:
     def allow(pages: int) -> None:
-        with store._database.engine.connect() as connection:
+        with sqlite_store._database.engine.connect() as connection:
             connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
 
     allow(1)
     with pytest.raises(ResourceExhausted, match="nothing of it was kept"):
-        append(store, ids(game), game.plays[0].samples)
+        append(sqlite_store, ids(game), game.plays[0].samples)
     allow(1_000_000)
-    assert append(store, ids(game), game.plays[0].samples).accepted == len(game.plays[0].samples)
+    assert append(sqlite_store, ids(game), game.plays[0].samples).accepted == len(game.plays[0].samples)
 
 
-def test_a_database_locked_by_somebody_else_is_told_as_unavailable(store: Store, url: str, game: SimulatedGame) -> None:
-    with store._database.engine.connect() as connection:
+def test_a_database_locked_by_somebody_else_is_told_as_unavailable(
+    sqlite_store: Store, sqlite: str, game: SimulatedGame
+) -> None:
+    with sqlite_store._database.engine.connect() as connection:
         connection.exec_driver_sql("PRAGMA busy_timeout=50")
-    other = sqlite3.connect(url.removeprefix("sqlite:///"))
+    other = sqlite3.connect(sqlite.removeprefix("sqlite:///"))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(Unavailable, match="locked"):
-        append(store, ids(game), game.plays[0].samples)
+        append(sqlite_store, ids(game), game.plays[0].samples)
     other.rollback()
     other.close()
-    assert append(store, ids(game), game.plays[0].samples).accepted
+    assert append(sqlite_store, ids(game), game.plays[0].samples).accepted
