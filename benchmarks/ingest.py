@@ -104,7 +104,9 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> dict[str,
     with tempfile.TemporaryDirectory() as folder:
         async with AsyncExitStack() as stack:
             database = f"--database-url=sqlite:///{folder}/ingest.db"
-            process, ready = await start_service("ingest", [database, "--log-level=warning"], Path(folder), stack)
+            process, ready = await start_service(
+                "ingest", [database, "--policy=strict", "--log-level=warning"], Path(folder), stack
+            )
             client = await stack.enter_async_context(Client(Addresses(*[ready["address"]] * 4)))
             result["samples_per_s"] = await _send(client, season)
             result["growth"] = [{"stored": season.samples, "samples_per_s": result["samples_per_s"]}]

@@ -14,7 +14,8 @@ from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2 as pb
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, SAMPLE_DTYPES, ParticipantKind, Play, Samples
 from services.ingest.ledger import Ledger, judge
-from services.ingest.rules import Limits, Roster
+from services.ingest.policies import POLICIES, Limits, Policy
+from services.ingest.rules import Roster
 from services.ingest.writer import GROUP_SAMPLES
 
 _METHOD = "/echo/Stream"
@@ -23,17 +24,17 @@ _REPEATS = 5
 
 def in_process(plays: Sequence[Play]) -> float:
     """Samples a second judged in groups as the server does, without network and disk."""
-    limits = Limits()
+    policy = Policy(POLICIES["strict"])
 
     def run() -> None:
         group: list[tuple[Ledger, Samples]] = []
         for play in plays:
-            group.append((Ledger(Roster(_tags(play)), play.sample_rate, limits.frames), play.samples))
+            group.append((Ledger(Roster(_tags(play)), play.sample_rate, policy.limits.frames), play.samples))
             if sum(len(samples) for _, samples in group) > GROUP_SAMPLES:
-                judge(group, limits)
+                judge(group, policy)
                 group = []
         if group:
-            judge(group, limits)
+            judge(group, policy)
 
     return _rate(run, plays)
 
@@ -59,6 +60,8 @@ def pandas_way(plays: Sequence[Play]) -> float:
             bad |= frame.duplicated(["tag_id", "frame"])
             step = frame.groupby("tag_id")[["frame", "x", "y"]].diff()
             far = np.hypot(step["x"], step["y"]) > limits.displacement * 10 / play.sample_rate * step["frame"]
+            frozen = (step["x"] == 0) & (step["y"] == 0) & (frame["speed"] > limits.frozen_speed)
+            bad |= step["frame"].lt(0) | (frozen & player.fillna(False).astype(bool))
             frame[~(bad | (far & player.fillna(False).astype(bool)))]
 
     return _rate(run, plays)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import CliApp
@@ -10,7 +10,7 @@ from pydantic_settings import CliApp
 from services.common import server
 from services.common.plays import INGEST_SERVICE
 from services.common.settings import ServiceSettings
-from services.ingest.rules import Limits
+from services.ingest.policies import POLICIES, Action, Limits, Policy, Reason
 from services.ingest.servicer import IngestServicer
 from services.ingest.store import Store
 
@@ -25,24 +25,36 @@ class IngestSettings(ServiceSettings):
         str,
         Field(description="Database, as SQLAlchemy names it: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME."),
     ] = "sqlite:///.run/ingest.db"
-    speed_limit: Annotated[float, Field(gt=0, description="Highest speed of a player, yd/s.")] = Limits().speed
-    displacement_limit: Annotated[float, Field(gt=0, description="Farthest a player moves in 0.1 s, yd.")] = (
-        Limits().displacement
-    )
-    off_field_tolerance: Annotated[float, Field(ge=0, description="How far off the field a sample may lie, yd.")] = (
-        Limits().off_field
-    )
+    policy: Annotated[
+        Literal["strict", "live", "archive"],
+        Field(description="What is done about faults: drop all of them, repair what can be, or keep the record."),
+    ] = "live"
+    actions: Annotated[
+        dict[str, Action],
+        Field(description='Exceptions from the policy, such as {"gap": "keep", "frozen": "reject"}.'),
+    ] = {}  # noqa: RUF012
+    limits: Annotated[Limits, Field(description='Bounds, such as {"speed": 13, "gap": 0.8}.')] = Limits()
 
 
 @asynccontextmanager
 async def start(settings: IngestSettings) -> AsyncIterator[server.Servicers]:
     """Open the store and give the servicer."""
-    limits = Limits(settings.speed_limit, settings.displacement_limit, settings.off_field_tolerance)
-    store = Store(settings.database_url, limits)
+    store = Store(settings.database_url, _policy(settings))
     servicer = IngestServicer(store)
     yield [(INGEST_SERVICE, servicer)]
     await servicer.close()
     store.close()
+
+
+def _policy(settings: IngestSettings) -> Policy:
+    try:
+        exceptions = {Reason[name.upper()]: action for name, action in settings.actions.items()}
+        return Policy(POLICIES[settings.policy] | exceptions, settings.limits)
+    except KeyError as error:
+        known = ", ".join(reason.name.lower() for reason in Reason if reason)
+        raise SystemExit(f"ingest: actions name {str(error).lower()}, which is not one of {known}") from None
+    except ValueError as error:
+        raise SystemExit(f"ingest: {error}") from None
 
 
 if __name__ == "__main__":

@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 
 from ghostback.play import SAMPLE_DTYPES, Samples
 from services.ingest import rules
-from services.ingest.rules import LastFit, Limits, Reason, Roster, Tags
+from services.ingest.continuity import LastFit
+from services.ingest.policies import Policy, Reason
+from services.ingest.rules import Roster, Tags
 
 Prints = NDArray[np.uint64]
 
@@ -51,8 +53,7 @@ class Ledger:
         rows = self.roster.rows_of(clean.tag_id)
         known = np.flatnonzero(rows >= 0)
         self.note(rows[known], clean.frame[known], fingerprints(clean)[known], fingerprints(quarantined))
-        players = known[self.roster.player[rows[known]]]
-        latest = players[np.lexsort((clean.frame[players], rows[players]))]
+        latest = known[np.lexsort((clean.frame[known], rows[known]))]
         self.last.frame[rows[latest]] = clean.frame[latest]
         self.last.x[rows[latest]], self.last.y[rows[latest]] = clean.x[latest], clean.y[latest]
 
@@ -77,12 +78,12 @@ class Ledger:
             self.quarantined = np.append(self.quarantined, quarantined)
 
 
-def judge(batches: Sequence[tuple[Ledger, Samples]], limits: Limits) -> list[Judgement]:
+def judge(batches: Sequence[tuple[Ledger, Samples]], policy: Policy) -> list[Judgement]:
     """Judge the next samples of several plays, all at once, and take note of them in the plays' ledgers.
 
     Args:
         batches: one for a play.
-        limits: the bounds of the cleaning rules.
+        policy: the bounds of the cleaning rules, and which faults are held back.
     """
     samples = batches[0][1] if len(batches) == 1 else Samples.concatenate([samples for _, samples in batches])
     ledgers = [ledger for ledger, _ in batches]
@@ -98,7 +99,7 @@ def judge(batches: Sequence[tuple[Ledger, Samples]], limits: Limits) -> list[Jud
         [ledger.stored(r, samples.frame[part]) for ledger, r, part in zip(ledgers, own_rows, parts, strict=True)]
     )
     duplicate = stored == prints
-    order, distinct = rules.by_tag_and_frame(rows, samples.frame)
+    order, distinct = rules.by_tag(rows, samples.frame)
     if not distinct:
         duplicate |= _repeated(prints)
     for ledger, part in zip(ledgers, parts, strict=True):
@@ -112,15 +113,12 @@ def judge(batches: Sequence[tuple[Ledger, Samples]], limits: Limits) -> list[Jud
     last = LastFit(
         *(np.concatenate([getattr(ledger.last, name) for ledger in ledgers]) for name in ("frame", "x", "y"))
     )
-    reasons, last = rules.clean(samples, rows, order, duplicate, tags, last, limits)
-    fit = (reasons == Reason.FIT) & ~duplicate
-    taken = fit & (stored != 0)
+    reasons, last = rules.clean(samples, rows, order, duplicate, tags, last, policy)
+    placed = np.isin(reasons, (Reason.FIT, Reason.OUT_OF_ORDER, Reason.CLOCK_BACKWARDS)) & ~duplicate
+    reasons[placed & (stored != 0)] = Reason.CONFLICTING_DUPLICATE
     if not distinct:
-        left = order[fit[order]]
-        again = np.diff(rows[left] * 2**32 + samples.frame[left], prepend=-1) == 0
-        taken[left[again]] = True
-    reasons[taken] = Reason.CONFLICTING_DUPLICATE
-    fit &= ~taken
+        _mark_conflicts(rows, samples.frame, reasons, np.flatnonzero(placed & (stored == 0)))
+    fit = (reasons == Reason.FIT) & ~duplicate
     faulty = reasons != Reason.FIT
     for ledger, own, part, tag_part in zip(ledgers, own_rows, parts, tag_parts, strict=True):
         ledger.last = LastFit(last.frame[tag_part], last.x[tag_part], last.y[tag_part])
@@ -137,6 +135,25 @@ def fingerprints(samples: Samples) -> Prints:
         total += (word.astype(np.uint64) + np.uint64(1)) * factor
         total ^= total >> np.uint64(29)
     return total | np.uint64(1)
+
+
+def _mark_conflicts(
+    rows: NDArray[np.intp], frame: NDArray[np.int32], reasons: NDArray[np.uint8], placed: NDArray[np.intp]
+) -> None:
+    """Of samples of the same tag and frame, only the first fit one stays fit.
+
+    Args:
+        rows: (n,) the samples' tags.
+        frame: (n,) their frames.
+        reasons: (n,) `Reason` of each; changed.
+        placed: samples that have a place, in order of arrival.
+    """
+    keys = rows[placed] * 2**32 + frame[placed]
+    ordered = np.argsort(keys, kind="stable")
+    for same in np.split(placed[ordered], np.flatnonzero(np.diff(keys[ordered])) + 1):
+        fit = np.flatnonzero(reasons[same] == Reason.FIT)
+        if len(fit):
+            reasons[same[fit[0] + 1 :]] = Reason.CONFLICTING_DUPLICATE
 
 
 def _words(column: NDArray[np.generic]) -> list[NDArray[np.uint32]]:

@@ -1,6 +1,7 @@
 """`ghostback.ingest.v1.IngestService`."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,8 +16,9 @@ from ghostback.play import PlayState
 from ghostback.tracking.v1 import play_pb2
 from services.common import paging, requests
 from services.common.errors import InvalidInput, NotFound, Violation
-from services.ingest.rules import Reason
-from services.ingest.store import Receipt, Store, StoredPlay
+from services.ingest.policies import Reason
+from services.ingest.rows import StoredPlay
+from services.ingest.store import Receipt, Store
 from services.ingest.writer import Writer
 
 T = TypeVar("T")
@@ -116,14 +118,25 @@ class IngestServicer:
         _check_mask(request.read_mask, "read_mask")
         wanted = set(request.read_mask.paths)
         message = _message(await self._run(lambda: self._store.play(*ids)))
+        response = wire.view(pb.GetPlayResponse)()
         if not wanted or "samples" in wanted:
-            samples = await self._run(lambda: self._store.samples(*ids))
-            if len(samples):
-                message.samples.CopyFrom(convert.samples_to_message(samples))
+            mended = await self._run(lambda: self._store.trajectories(*ids))
+            if len(mended.samples):
+                message.samples.CopyFrom(convert.samples_to_message(mended.samples))
+            for repair in mended.repairs:
+                response.repairs.add(
+                    tag_id=repair.tag_id,
+                    first_frame=repair.first,
+                    last_frame=repair.last,
+                    reason=repair.reason.value,
+                )
+            for tag, reason in mended.rejected.items():
+                response.rejected_trajectories.add(tag_id=tag, reason=reason.value)
         for name in [field.name for field, _ in message.ListFields()]:
             if wanted and name not in wanted:
                 message.ClearField(name)  # type: ignore[arg-type]
-        return wire.view(pb.GetPlayResponse)(play=message)
+        response.play.CopyFrom(message)
+        return response
 
     async def ListPlays(self, request: pb.ListPlaysRequest, context: Any) -> Message:
         """List the plays of a game, a page at a time."""
@@ -151,17 +164,32 @@ class IngestServicer:
 
     async def GetQualityReport(self, request: pb.GetQualityReportRequest, context: Any) -> Message:
         """Tell what was accepted and quarantined."""
-        if "/plays/" in request.name:
-            game_id, play_id = requests.play_ids(request.name, "name")
-            receipt = await self._run(lambda: self._store.quality(game_id, play_id))
-        else:
-            whole_game = requests.game_id(request.name, "name")
-            receipt = await self._run(lambda: self._store.quality(whole_game, None))
+        game_id, play_id = _game_or_play(request.name)
+        quality = await self._run(lambda: self._store.quality(game_id, play_id))
         return wire.view(pb.GetQualityReportResponse)(
             name=request.name,
-            accepted_count=receipt.accepted,
-            duplicate_count=receipt.duplicates,
-            quarantined=_counts(receipt.quarantined),
+            accepted_count=quality.accepted,
+            duplicate_count=quality.duplicates,
+            quarantined=_counts(quality.quarantined),
+            repaired=_counts(quality.repaired),
+            kept=_counts(quality.kept),
+            rejected_trajectories=_counts(quality.rejected),
+        )
+
+    async def ReplayQuarantine(self, request: pb.ReplayQuarantineRequest, context: Any) -> Message:
+        """Judge samples again, by the present rules and rosters."""
+        game_id, play_id = _game_or_play(request.name)
+        plays = [play_id] if play_id else await self._run(lambda: self._store.play_ids(game_id))
+        released, withheld, quarantined = 0, 0, Counter[Reason]()
+        for each in plays:
+            changed = await self._run(lambda: self._store.judge_again(game_id, each))  # noqa: B023
+            released, withheld = released + changed.released, withheld + changed.withheld
+            quarantined.update(changed.quarantined)
+        if released or withheld:
+            async with self._completed:
+                self._completed.notify_all()
+        return wire.view(pb.ReplayQuarantineResponse)(
+            released_count=released, withheld_count=withheld, quarantined=_counts(quarantined)
         )
 
     async def ListQuarantinedSamples(self, request: pb.ListQuarantinedSamplesRequest, context: Any) -> Message:
@@ -202,8 +230,17 @@ def _message(stored: StoredPlay) -> play_pb2.Play:
     return message
 
 
-def _counts(quarantined: Mapping[Reason, int]) -> list[pb.QuarantineCount]:
-    return [wire.view(pb.QuarantineCount)(reason=reason.value, count=count) for reason, count in quarantined.items()]  # type: ignore[arg-type]
+def _game_or_play(name: str) -> tuple[str, str | None]:
+    """The ids in the name of a game or of a play."""
+    return requests.play_ids(name, "name") if "/plays/" in name else (requests.game_id(name, "name"), None)
+
+
+def _counts(found: Mapping[Reason, int]) -> list[pb.QuarantineCount]:
+    """Counts by reason, the most frequent first."""
+    return [
+        wire.view(pb.QuarantineCount)(reason=reason.value, count=count)  # type: ignore[arg-type]
+        for reason, count in Counter(found).most_common()
+    ]
 
 
 def _check_mask(mask: FieldMask, field: str, exclude: set[str] = frozenset()) -> None:  # type: ignore[assignment]

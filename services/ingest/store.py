@@ -3,46 +3,39 @@
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import zstandard
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, bindparam, func, insert, select, tuple_, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
-from ghostback import convert, wire
-from ghostback.play import Game, Play, PlayState, Samples, game_name, play_name
-from ghostback.tracking.v1 import play_pb2, samples_pb2
+from ghostback import convert
+from ghostback.play import Game, Play, PlayState, Samples, play_name
 from services.common.errors import NotFound
 from services.ingest.database import Database
 from services.ingest.ledger import Judgement, Ledger, judge
-from services.ingest.rules import Limits, Reason, Roster
+from services.ingest.policies import Policy, Reason
+from services.ingest.rows import (
+    PlayKey,
+    StoredPlay,
+    counts,
+    existing_game,
+    existing_play,
+    game_of,
+    is_of,
+    pack,
+    play_of,
+    roster_of,
+    samples_of,
+    unpack,
+)
 from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow
+from services.ingest.trajectories import Stored, Trajectories, kept_faults, mend
 
 _LEDGER_BYTES = 64 * 2**20
 _JUDGED_TOGETHER = 40_000
-
-PlayKey = tuple[str, str]
-"""Ids of a game and of a play in it."""
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPlay:
-    """A play without samples, as stored.
-
-    Attributes:
-        play: the play.
-        revision: counts its versions from 1.
-        created: its place in the order of creation.
-        completed: its place in the order of completions and corrections; None while it is live.
-    """
-
-    play: Play
-    revision: int
-    created: int
-    completed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +44,36 @@ class Receipt:
 
     accepted: int
     duplicates: int
+    quarantined: dict[Reason, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """What became of the samples of a play or a game.
+
+    Attributes:
+        accepted: stored as clean.
+        duplicates: replays that were dropped.
+        quarantined: samples held back, by reason.
+        repaired: samples that are made or put right when plays are read, by fault.
+        kept: samples given out although they have a fault, by fault; for gaps, missing frames.
+        rejected: trajectories left out when plays are read, by fault.
+    """
+
+    accepted: int
+    duplicates: int
+    quarantined: Counter[Reason] = field(default_factory=Counter)
+    repaired: Counter[Reason] = field(default_factory=Counter)
+    kept: Counter[Reason] = field(default_factory=Counter)
+    rejected: Counter[Reason] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejudged:
+    """What another judgement changed: samples now clean, samples no longer clean, and what is in quarantine."""
+
+    released: int
+    withheld: int
     quarantined: dict[Reason, int]
 
 
@@ -66,17 +89,17 @@ class _Known:
 class Store:
     """Games, plays, samples and quarantine in a database. Not for use by several threads at once."""
 
-    def __init__(self, url: str, limits: Limits) -> None:
+    def __init__(self, url: str, policy: Policy) -> None:
         """Open the database, and make its tables where they are missing.
 
         Args:
             url: SQLAlchemy's, such as `sqlite:///.run/ingest.db`.
-            limits: the bounds of the cleaning rules.
+            policy: the cleaning rules.
 
         Raises:
             OSError: the database cannot be opened, or another server has it open.
         """
-        self._limits = limits
+        self._policy = policy
         self._ledgers: OrderedDict[PlayKey, _Known] = OrderedDict()
         self._database = Database(url)
         self._packers = ThreadPoolExecutor(2, "pack")
@@ -98,13 +121,13 @@ class Store:
             NotFound: there is none of that id.
         """
         with self._database.session() as session:
-            return _game(_existing_game(session, game_id))
+            return game_of(existing_game(session, game_id))
 
     def games(self, after: str, limit: int) -> list[Game]:
         """Games in order of id, from after an id on."""
         with self._database.session() as session:
             query = select(GameRow).where(GameRow.game_id > after).order_by(GameRow.game_id).limit(limit)
-            return [_game(row) for row in session.scalars(query)]
+            return [game_of(row) for row in session.scalars(query)]
 
     def put_play(self, play: Play) -> StoredPlay:
         """Create a play or replace its metadata. A play that was over gets a new revision.
@@ -116,7 +139,7 @@ class Store:
         message.ClearField("samples")
         over = play.state is not PlayState.LIVE
         with self._database.session() as session:
-            _existing_game(session, play.game_id, lock=True)
+            existing_game(session, play.game_id, lock=True)
             row = session.get(PlayRow, (play.game_id, play.play_id), with_for_update=True)
             if row is None:
                 row = PlayRow(game_id=play.game_id, play_id=play.play_id, revision=1, edits=0, writes=0)
@@ -129,11 +152,9 @@ class Store:
             row.message = message.SerializeToString()
             row.edits += 1
             if over:
-                row.completed = (
-                    session.scalar(select(func.max(PlayRow.completed)).filter_by(game_id=play.game_id)) or 0
-                ) + 1
+                row.completed = _next_completed(session, play.game_id)
             session.flush()
-            return _stored(row)
+            return play_of(row)
 
     def play(self, game_id: str, play_id: str) -> StoredPlay:
         """A play without samples.
@@ -142,7 +163,17 @@ class Store:
             NotFound: there is none of that id.
         """
         with self._database.session() as session:
-            return _stored(_existing_play(session, game_id, play_id))
+            return play_of(existing_play(session, game_id, play_id))
+
+    def play_ids(self, game_id: str) -> list[str]:
+        """Ids of all plays of a game, in order of creation.
+
+        Raises:
+            NotFound: there is no such game.
+        """
+        with self._database.session() as session:
+            existing_game(session, game_id)
+            return list(session.scalars(select(PlayRow.play_id).filter_by(game_id=game_id).order_by(PlayRow.created)))
 
     def plays(self, game_id: str, after: int, limit: int) -> list[StoredPlay]:
         """Plays of a game in order of creation, from after a place in it on.
@@ -185,8 +216,10 @@ class Store:
                     return [results[i] for i in range(len(batches))]
                 joined = [_joined([batches[i][1] for i in of_play[key]]) for key in known]
                 self._recall(session, found)
-                packed = [self._packers.submit(_pack, samples) for samples in joined]
+                packed = [self._packers.submit(pack, samples) for samples in joined]
                 judgements = self._judge(known, joined)
+                for key, samples, judgement in zip(known, joined, judgements, strict=True):
+                    self._name_strangers(session, key, samples, judgement)
                 self._insert(session, known, joined, judgements, packed)
                 self._count_writes(session, known)
                 for key, judgement in zip(known, judgements, strict=True):
@@ -200,13 +233,16 @@ class Store:
             n_bytes -= self._ledgers.popitem(last=False)[1].ledger.n_bytes
         return [results[i] for i in range(len(batches))]
 
-    def samples(self, game_id: str, play_id: str) -> Samples:
-        """The clean samples of a play, ordered by frame, then tag."""
-        with self._database.session() as session:
-            key = game_id, play_id
-            return _joined(_batches(session, BatchRow, [key]).get(key, [])).sorted_by_frame()
+    def trajectories(self, game_id: str, play_id: str) -> Trajectories:
+        """The samples of a play after cleaning.
 
-    def quality(self, game_id: str, play_id: str | None) -> Receipt:
+        Raises:
+            NotFound: there is no such play.
+        """
+        with self._database.session() as session:
+            return mend(_stored(session, existing_play(session, game_id, play_id)), self._policy)
+
+    def quality(self, game_id: str, play_id: str | None) -> Quality:
         """What became of all samples of a play, or of a game.
 
         Raises:
@@ -214,16 +250,68 @@ class Store:
         """
         with self._database.session() as session:
             if play_id is None:
-                _existing_game(session, game_id)
+                existing_game(session, game_id)
+                rows = session.scalars(select(PlayRow).filter_by(game_id=game_id)).all()
             else:
-                _existing_play(session, game_id, play_id)
+                rows = [existing_play(session, game_id, play_id)]
             total = select(func.sum(BatchRow.accepted), func.sum(BatchRow.duplicates)).filter_by(game_id=game_id)
-            quarantine = select(QuarantineRow.reasons).filter_by(game_id=game_id)
             if play_id is not None:
-                total, quarantine = total.filter_by(play_id=play_id), quarantine.filter_by(play_id=play_id)
+                total = total.filter_by(play_id=play_id)
             accepted, duplicates = session.execute(total).one()
-            reasons = np.frombuffer(b"".join(session.scalars(quarantine)), np.uint8)
-            return Receipt(accepted or 0, duplicates or 0, _counts(reasons))
+            quality = Quality(accepted or 0, duplicates or 0)
+            for row in rows:
+                stored = _stored(session, row)
+                mended = mend(stored, self._policy)
+                quality.quarantined.update(counts(stored.reasons))
+                quality.kept.update(kept_faults(stored, self._policy))
+                quality.rejected.update(mended.rejected.values())
+                for repair in mended.repairs:
+                    quality.repaired[repair.reason] += repair.last - repair.first + 1
+            return quality
+
+    def judge_again(self, game_id: str, play_id: str) -> Rejudged:
+        """Judge all samples of a play again, the quarantined ones too, by the present rules and roster.
+
+        What came too late stays so. If the clean samples change and the play was over, that is a
+        new revision of it.
+
+        Raises:
+            NotFound: there is no such play.
+        """
+        key = game_id, play_id
+        with self._database.session() as session:
+            existing_game(session, game_id, lock=True)
+            row = session.get(PlayRow, key, with_for_update=True) or existing_play(session, game_id, play_id)
+            stored = _stored(session, row)
+            again = ~(self._policy.held_for_lateness(stored.reasons))
+            samples = Samples.concatenate([stored.clean, stored.quarantined.take(again)])
+            order = np.argsort(samples.frame, kind="stable")
+            samples, was_clean = samples.take(order), order < len(stored.clean)
+            ledger = Ledger(stored.roster, stored.rate, self._policy.limits.frames)
+            (judgement,) = judge([(ledger, samples)], self._policy)
+            self._name_strangers(session, key, samples, judgement)
+            fit = judgement.reasons == Reason.FIT
+            result = Rejudged(
+                released=int((fit & ~was_clean).sum()),
+                withheld=int((was_clean & ~fit).sum()),
+                quarantined=counts(np.append(judgement.reasons[~fit], stored.reasons[~again])),
+            )
+            duplicates = session.scalar(select(func.sum(BatchRow.duplicates)).where(is_of(BatchRow, [key]))) or 0
+            for table in (BatchRow, QuarantineRow):
+                session.execute(delete(table).where(is_of(table, [key])))
+            where = {"game_id": game_id, "play_id": play_id}
+            session.add(
+                BatchRow(**where, samples=pack(samples.take(fit)), accepted=int(fit.sum()), duplicates=duplicates)
+            )
+            held = Samples.concatenate([samples.take(~fit), stored.quarantined.take(~again)])
+            reasons = np.append(judgement.reasons[~fit], stored.reasons[~again])
+            session.add(QuarantineRow(**where, samples=pack(held), reasons=reasons.tobytes()))
+            row.edits += 1
+            if row.completed is not None and (result.released or result.withheld):
+                row.revision += 1
+                row.completed = _next_completed(session, game_id)
+        self._ledgers.pop(key, None)
+        return result
 
     def quarantined(
         self, game_id: str, play_id: str, start: int, limit: int
@@ -240,23 +328,23 @@ class Store:
             NotFound: there is no such play.
         """
         with self._database.session() as session:
-            _existing_play(session, game_id, play_id)
+            existing_play(session, game_id, play_id)
             query = select(QuarantineRow).filter_by(game_id=game_id, play_id=play_id)
             found = session.scalars(query.order_by(QuarantineRow.id)).all()
-            samples = Samples.concatenate([_unpack(row.samples) for row in found])
+            samples = Samples.concatenate([unpack(row.samples) for row in found])
             reasons = np.frombuffer(b"".join(row.reasons for row in found), np.uint8)
             page = slice(start, start + limit)
             return samples.take(page), reasons[page], len(samples) > start + limit
 
     def _plays(self, game_id: str, order: Any, after: int, limit: int) -> list[StoredPlay]:
         with self._database.session() as session:
-            _existing_game(session, game_id)
+            existing_game(session, game_id)
             query = select(PlayRow).filter_by(game_id=game_id).where(order > after).order_by(order).limit(limit)
-            return [_stored(row) for row in session.scalars(query)]
+            return [play_of(row) for row in session.scalars(query)]
 
     def _lock_plays(self, session: Session, keys: Sequence[PlayKey]) -> dict[PlayKey, PlayRow]:
         """Those of the plays that exist; nobody else writes to them in this transaction."""
-        query = select(PlayRow).where(_is_of(PlayRow, keys)).order_by(PlayRow.game_id, PlayRow.play_id)
+        query = select(PlayRow).where(is_of(PlayRow, keys)).order_by(PlayRow.game_id, PlayRow.play_id)
         return {(row.game_id, row.play_id): row for row in session.scalars(query.with_for_update())}
 
     def _judge(self, plays: list[PlayKey], samples: list[Samples]) -> list[Judgement]:
@@ -264,8 +352,17 @@ class Store:
         judgements: list[Judgement] = []
         n_samples = np.cumsum([len(each) for each in samples])
         for chunk in np.split(np.arange(len(plays)), np.flatnonzero(np.diff(n_samples // _JUDGED_TOGETHER)) + 1):
-            judgements += judge([(self._ledgers[plays[i]].ledger, samples[i]) for i in chunk], self._limits)
+            judgements += judge([(self._ledgers[plays[i]].ledger, samples[i]) for i in chunk], self._policy)
         return judgements
+
+    def _name_strangers(self, session: Session, play: PlayKey, samples: Samples, judgement: Judgement) -> None:
+        """Tell tags that other plays of the game have in their rosters from those that nobody knows."""
+        strange = judgement.reasons == Reason.UNKNOWN_TAG
+        if strange.any():
+            messages = session.scalars(select(PlayRow.message).filter_by(game_id=play[0]))
+            known = np.unique(np.concatenate([roster_of(message)[0].tags for message in messages]))
+            elsewhere = strange & np.isin(samples.tag_id, known)
+            judgement.reasons[elsewhere] = Reason.NOT_IN_ROSTER
 
     def _insert(
         self,
@@ -286,11 +383,11 @@ class Store:
             fit = ~faulty & ~judgement.duplicate
             accepted, duplicates = int(fit.sum()), int(judgement.duplicate.sum())
             if accepted or duplicates:
-                blob = whole.result() if accepted == len(sent) else _pack(sent.take(fit))
+                blob = whole.result() if accepted == len(sent) else pack(sent.take(fit))
                 clean.append({**where, "samples": blob, "accepted": accepted, "duplicates": duplicates})
             if faulty.any():
                 reasons = judgement.reasons[faulty].tobytes()
-                quarantine.append({**where, "samples": _pack(sent.take(faulty)), "reasons": reasons})
+                quarantine.append({**where, "samples": pack(sent.take(faulty)), "reasons": reasons})
         for table, rows in ((BatchRow, clean), (QuarantineRow, quarantine)):
             if rows:
                 session.connection().execute(insert(table.__table__), rows)  # type: ignore[arg-type]
@@ -313,15 +410,34 @@ class Store:
                 del self._ledgers[key]
         lost = plays.keys() - self._ledgers.keys()
         written = [key for key in lost if plays[key].writes]
-        clean = _batches(session, BatchRow, written) if written else {}
-        quarantined = _batches(session, QuarantineRow, written) if written else {}
+        clean = samples_of(session, BatchRow, written) if written else {}
+        quarantined = samples_of(session, QuarantineRow, written) if written else {}
         for key in lost:
-            ledger = Ledger(*_roster(plays[key].message), self._limits.frames)
+            ledger = Ledger(*roster_of(plays[key].message), self._policy.limits.frames)
             if key in clean or key in quarantined:
                 ledger.recall(_joined(clean.get(key, [])), _joined(quarantined.get(key, [])))
             self._ledgers[key] = _Known(plays[key].edits, plays[key].writes, ledger)
         for key in plays:
             self._ledgers.move_to_end(key)
+
+
+def _stored(session: Session, row: PlayRow) -> Stored:
+    """What is stored of a play."""
+    key = row.game_id, row.play_id
+    query = select(QuarantineRow.reasons).where(is_of(QuarantineRow, [key])).order_by(QuarantineRow.id)
+    roster, rate = roster_of(row.message)
+    return Stored(
+        _joined(samples_of(session, BatchRow, [key]).get(key, [])),
+        _joined(samples_of(session, QuarantineRow, [key]).get(key, [])),
+        np.frombuffer(b"".join(session.scalars(query)), np.uint8),
+        roster,
+        rate,
+    )
+
+
+def _next_completed(session: Session, game_id: str) -> int:
+    """The next place in a game's order of completions and corrections."""
+    return (session.scalar(select(func.max(PlayRow.completed)).filter_by(game_id=game_id)) or 0) + 1
 
 
 def _joined(parts: list[Samples]) -> Samples:
@@ -337,67 +453,5 @@ def _receipts(batches: Sequence[int], lengths: Sequence[int], judgement: Judgeme
         part = slice(end, end := end + length)
         reasons, duplicates = judgement.reasons[part], int(judgement.duplicate[part].sum())
         faulty = reasons[reasons != Reason.FIT]
-        receipts[i] = Receipt(length - len(faulty) - duplicates, duplicates, _counts(faulty))
+        receipts[i] = Receipt(length - len(faulty) - duplicates, duplicates, counts(faulty))
     return receipts
-
-
-def _existing_game(session: Session, game_id: str, lock: bool = False) -> GameRow:
-    row = session.get(GameRow, game_id, with_for_update=lock)
-    if row is None:
-        name = game_name(game_id)
-        raise NotFound("GAME_UNKNOWN", f"there is no game {name}", name)
-    return row
-
-
-def _existing_play(session: Session, game_id: str, play_id: str) -> PlayRow:
-    row = session.get(PlayRow, (game_id, play_id))
-    if row is None:
-        name = play_name(game_id, play_id)
-        raise NotFound("PLAY_UNKNOWN", f"there is no play {name}", name)
-    return row
-
-
-def _game(row: GameRow) -> Game:
-    return convert.game_from_message(wire.view(play_pb2.Game).FromString(row.message))
-
-
-def _stored(row: PlayRow) -> StoredPlay:
-    play = convert.play_from_message(wire.view(play_pb2.Play).FromString(row.message))
-    return StoredPlay(play, row.revision, row.created, row.completed)
-
-
-def _roster(message: bytes) -> tuple[Roster, float]:
-    """Tags and sample rate of a play, straight from its message."""
-    play = play_pb2.Play.FromString(message)
-    player = play_pb2.PARTICIPANT_KIND_PLAYER
-    return Roster({tag: p.kind == player for p in play.participants for tag in p.tag_ids}), play.sample_rate_hz
-
-
-def _is_of(
-    table: type[PlayRow] | type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]
-) -> ColumnElement[bool]:
-    return tuple_(table.game_id, table.play_id).in_(plays)
-
-
-def _batches(
-    session: Session, table: type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]
-) -> dict[PlayKey, list[Samples]]:
-    """Samples of plays as they were stored, in order of arrival."""
-    found: defaultdict[PlayKey, list[Samples]] = defaultdict(list)
-    query = select(table.game_id, table.play_id, table.samples).where(_is_of(table, plays)).order_by(table.id)
-    for game_id, play_id, blob in session.execute(query):
-        found[game_id, play_id].append(_unpack(blob))
-    return found
-
-
-def _pack(samples: Samples) -> bytes:
-    return zstandard.ZstdCompressor(level=1).compress(convert.samples_to_message(samples).SerializeToString())
-
-
-def _unpack(blob: bytes) -> Samples:
-    message = wire.view(samples_pb2.Samples).FromString(zstandard.decompress(blob))
-    return convert.samples_from_message(message) if message.sample_count else Samples.empty()
-
-
-def _counts(reasons: NDArray[np.uint8]) -> dict[Reason, int]:
-    return {Reason(reason): count for reason, count in Counter(reasons.tolist()).most_common()}

@@ -7,7 +7,8 @@ from concurrent.futures import Executor
 from typing import NamedTuple
 
 from ghostback.play import Samples
-from services.ingest.store import PlayKey, Receipt, Store
+from services.ingest.rows import PlayKey
+from services.ingest.store import Receipt, Store
 
 GROUP_SAMPLES = 262_144
 """Samples in a group, unless one batch has more."""

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ghostback.play import Samples
-from services.ingest.rules import LastFit, Limits, Reason, Roster, Tags, by_tag_and_frame, clean
+from services.ingest.continuity import LastFit
+from services.ingest.policies import POLICIES, Action, Limits, Policy, Reason
+from services.ingest.rules import Roster, Tags, by_tag, clean
 
+STRICT, ARCHIVE = Policy(POLICIES["strict"]), Policy(POLICIES["archive"])
 PLAYER, BALL, STRANGER = 7, 1, 99
 ROSTER = Roster({PLAYER: True, 8: True, BALL: False})
 
@@ -27,15 +30,17 @@ def feed(n: int = 1, tag: int = PLAYER, **columns: object) -> Samples:
 NOTHING = LastFit.none(len(ROSTER.tags))
 
 
-def judged(samples: Samples, last: LastFit = NOTHING, rate: float = 10.0) -> tuple[np.ndarray, LastFit]:
+def judged(
+    samples: Samples, last: LastFit = NOTHING, rate: float = 10.0, policy: Policy | None = None
+) -> tuple[np.ndarray, LastFit]:
     tags = Tags(ROSTER.player, np.full(len(ROSTER.tags), rate))
     rows = ROSTER.rows_of(samples.tag_id)
-    order, _ = by_tag_and_frame(rows, samples.frame)
-    return clean(samples, rows, order, np.zeros(len(samples), bool), tags, last, Limits())
+    order, _ = by_tag(rows, samples.frame)
+    return clean(samples, rows, order, np.zeros(len(samples), bool), tags, last, policy or STRICT)
 
 
-def judge(samples: Samples, rate: float = 10.0) -> list[int]:
-    return judged(samples, rate=rate)[0].tolist()
+def judge(samples: Samples, rate: float = 10.0, policy: Policy | None = None) -> list[int]:
+    return judged(samples, rate=rate, policy=policy)[0].tolist()
 
 
 def test_a_player_who_runs_is_fit() -> None:
@@ -88,8 +93,40 @@ def test_displacement_is_measured_over_the_time_that_passed() -> None:
     assert judge(feed(2, x=[50, 50.6]), rate=25.0) == [0, Reason.DISPLACEMENT]
 
 
+def test_a_tag_that_stays_while_it_reports_speed_is_frozen() -> None:
+    x = 50 + 0.5 * np.arange(6)
+    x[2:4] = x[1]
+    assert judge(feed(6, x=x)) == [0, 0, Reason.FROZEN, Reason.FROZEN, 0, 0]
+    assert judge(feed(6, x=np.full(6, 50.0), speed=np.full(6, 1.9))) == [0] * 6
+
+
+def test_a_sample_that_comes_late_is_out_of_order_and_much_later_the_clock_ran_backwards() -> None:
+    frame, x = np.array([20, 21, 23, 22, 24, 5, 25]), np.array([60, 60.5, 61.5, 61, 62, 52.5, 62.5])
+    strict = judge(feed(7, frame=frame, x=x))
+    assert strict == [0, 0, 0, 0, 0, Reason.CLOCK_BACKWARDS, 0]
+    ordered = Policy(POLICIES["strict"] | {Reason.OUT_OF_ORDER: Action.REJECT})
+    assert judge(feed(7, frame=frame, x=x), policy=ordered) == [0, 0, 0, Reason.OUT_OF_ORDER, 0, 5 + 6, 0]
+    assert judge(feed(7, frame=frame, x=x), policy=ARCHIVE) == [0] * 7
+
+
+def test_a_late_sample_is_held_to_the_same_speed() -> None:
+    assert judge(feed(3, frame=[20, 22, 21], x=[60, 61, 75])) == [0, 0, Reason.DISPLACEMENT]
+
+
+def test_the_archive_holds_back_only_what_cannot_be_placed() -> None:
+    x = np.array([50.0, 70, 71, 300, np.nan])
+    samples = feed(5, x=x, speed=[5, 50, 5, 5, 5], tag_id=[PLAYER, PLAYER, STRANGER, PLAYER, PLAYER])
+    assert judge(samples, policy=ARCHIVE) == [0, 0, Reason.UNKNOWN_TAG, 0, Reason.NOT_FINITE]
+
+
+@pytest.mark.parametrize(("reason", "action"), [(Reason.UNKNOWN_TAG, Action.KEEP), (Reason.GAP, Action.REJECT)])
+def test_an_action_that_makes_no_sense_is_refused(reason: Reason, action: Action) -> None:
+    with pytest.raises(ValueError, match=reason.name):
+        Policy(POLICIES["live"] | {reason: action})
+
+
 def test_a_tag_that_was_put_elsewhere_is_trusted_again() -> None:
-    reasons = judge(feed(12, x=np.r_[50.0, np.full(11, 60.0)]))
+    reasons = judge(feed(12, x=np.r_[50.0, np.full(11, 60.0)], speed=np.zeros(12)))
     assert reasons[1] == Reason.DISPLACEMENT
     assert reasons[-1] == Reason.FIT
 
@@ -107,7 +144,8 @@ def test_a_feed_cut_into_batches_anywhere_is_judged_alike(
 ) -> None:
     n = len(rows)
     tag, x, y = zip(*rows, strict=True)
-    samples = feed(n, tag_id=tag, x=x, y=y, frame=np.arange(n))
+    frame = data.draw(st.permutations(range(n)) | st.just(range(n)))
+    samples = feed(n, tag_id=tag, x=x, y=y, frame=np.array(frame))
     whole = judge(samples)
     cut = data.draw(st.integers(1, n - 1))
     first, last = judged(samples.take(slice(0, cut)))

@@ -10,7 +10,7 @@ import pytest
 from ghostback.play import PlayState, Samples
 from services.common.errors import NotFound, ResourceExhausted, Unavailable
 from services.ingest.database import migrate
-from services.ingest.rules import Limits, Reason
+from services.ingest.policies import POLICIES, Policy, Reason
 from services.ingest.store import Receipt, Store
 from simulator.game import SimulatedGame, simulate_game
 
@@ -40,8 +40,8 @@ def store(url: str, game: SimulatedGame) -> Iterator[Store]:
     opened.close()
 
 
-def opened_with(url: str, game: SimulatedGame) -> Store:
-    opened = Store(url, Limits())
+def opened_with(url: str, game: SimulatedGame, policy: str = "strict") -> Store:
+    opened = Store(url, Policy(POLICIES[policy]))
     opened.put_game(game.game)
     for play in game.plays:
         opened.put_play(play)
@@ -61,7 +61,7 @@ def ids(game: SimulatedGame, i: int = 0) -> tuple[str, str]:
 def test_samples_come_back_as_they_were(store: Store, game: SimulatedGame) -> None:
     receipt = append(store, ids(game), game.plays[0].samples)
     assert receipt.accepted == len(game.plays[0].samples)
-    assert store.samples(*ids(game)) == game.plays[0].samples.sorted_by_frame()
+    assert store.trajectories(*ids(game)).samples == game.plays[0].samples.sorted_by_frame()
 
 
 def test_a_replay_is_dropped_also_after_a_restart(url: str, game: SimulatedGame) -> None:
@@ -73,7 +73,7 @@ def test_a_replay_is_dropped_also_after_a_restart(url: str, game: SimulatedGame)
     second = opened_with(url, game)
     receipt = append(second, ids(game), samples)
     assert (receipt.duplicates, receipt.accepted) == (len(half), len(samples) - len(half))
-    assert second.samples(*ids(game)) == samples.sorted_by_frame()
+    assert second.trajectories(*ids(game)).samples == samples.sorted_by_frame()
     second.close()
 
 
@@ -97,7 +97,7 @@ def test_another_value_for_the_same_tag_and_frame_is_quarantined(
         append(store, ids(game), one)
         receipt = append(store, ids(game), other)
     assert receipt.quarantined == {Reason.CONFLICTING_DUPLICATE: 1}
-    assert store.samples(*ids(game)) == one
+    assert store.trajectories(*ids(game)).samples == one
 
 
 def test_the_quarantine_gives_samples_back_as_they_were_sent(store: Store, game: SimulatedGame) -> None:
@@ -136,14 +136,70 @@ def test_what_is_not_there_is_told(store: Store, game: SimulatedGame) -> None:
         store.plays("none", 0, 10)
 
 
+def test_a_tag_of_another_play_is_told_from_one_that_nobody_knows(store: Store, game: SimulatedGame) -> None:
+    first, second = (
+        {tag: p for p in play.participants for tag in p.tag_ids} for play in (game.plays[0], game.plays[1])
+    )
+    missing = max(first.keys() & second.keys())
+    rest = tuple(p for p in game.plays[0].participants if p is not first[missing])
+    store.put_play(replace(game.plays[0], participants=rest))
+    samples = game.plays[0].samples.take(slice(0, 2))
+    strange = replace(samples, tag_id=np.array([missing, 4_000_000_000], np.uint64))
+    assert append(store, ids(game), strange).quarantined == {Reason.NOT_IN_ROSTER: 1, Reason.UNKNOWN_TAG: 1}
+
+
+def test_a_corrected_roster_and_a_replay_release_what_was_in_quarantine(store: Store, game: SimulatedGame) -> None:
+    play = game.plays[0]
+    left_out = play.participants[0]
+    store.put_play(replace(play, participants=play.participants[1:], state=PlayState.LIVE))
+    held = append(store, ids(game), play.samples).quarantined
+    n_held = int(np.isin(play.samples.tag_id, np.array(left_out.tag_ids, np.uint64)).sum())
+    assert held == {Reason.NOT_IN_ROSTER: n_held}
+    revision = store.put_play(play).revision
+    changed = store.judge_again(*ids(game))
+    assert (changed.released, changed.withheld, changed.quarantined) == (n_held, 0, {})
+    assert store.trajectories(*ids(game)).samples == play.samples.sorted_by_frame()
+    assert store.play(*ids(game)).revision == revision + 1
+    again = store.judge_again(*ids(game))
+    assert (again.released, store.play(*ids(game)).revision) == (0, revision + 1)
+    assert append(store, ids(game), play.samples).duplicates == len(play.samples)
+
+
+def test_a_replay_under_stricter_rules_loses_no_sample(url: str, game: SimulatedGame) -> None:
+    samples = game.plays[0].samples
+    spiked = replace(samples, x=np.where(np.arange(len(samples)) % 50 == 7, samples.x + 8, samples.x))
+    kept = opened_with(url, game, "archive")
+    assert append(kept, ids(game), spiked).accepted == len(spiked)
+    kept.close()
+    strict = opened_with(url, game)
+    changed = strict.judge_again(*ids(game))
+    assert changed.withheld == changed.quarantined[Reason.DISPLACEMENT] > 0
+    listed, _, _ = strict.quarantined(*ids(game), 0, len(samples))
+    union = Samples.concatenate([strict.trajectories(*ids(game)).samples, listed])
+    assert union.sorted_by_frame() == spiked.sorted_by_frame()
+    strict.close()
+
+
+def test_the_quality_report_counts_faults_that_are_kept(url: str, game: SimulatedGame) -> None:
+    samples = game.plays[0].samples
+    hole = samples.take(~((samples.frame > 20) & (samples.frame < 24) & (samples.tag_id == samples.tag_id.max())))
+    fast = replace(hole, speed=np.where(np.arange(len(hole)) == 30, np.float32(13), hole.speed))
+    archive = opened_with(url, game, "archive")
+    append(archive, ids(game), fast)
+    assert dict(archive.quality(*ids(game)).kept) == {Reason.GAP: 3, Reason.SPEED: 1}
+    archive.close()
+
+
 def test_two_servers_on_one_postgresql_know_of_each_others_writes(postgresql: str, game: SimulatedGame) -> None:
-    first, second = opened_with(postgresql, game), Store(postgresql, Limits())
+    first, second = opened_with(postgresql, game), Store(postgresql, Policy(POLICIES["strict"]))
     samples = game.plays[0].samples
     for i, rows in enumerate(np.array_split(np.arange(len(samples)), 6)):
         part = samples.take(rows)
         assert append((first, second)[i % 2], ids(game), part).accepted == len(part)
         assert append((second, first)[i % 2], ids(game), part).duplicates == len(part)
-    assert first.samples(*ids(game)) == second.samples(*ids(game)) == samples.sorted_by_frame()
+    assert (
+        first.trajectories(*ids(game)).samples == second.trajectories(*ids(game)).samples == samples.sorted_by_frame()
+    )
     first.close()
     second.close()
 
@@ -154,7 +210,7 @@ def test_the_migrations_lead_to_the_tables_that_the_code_uses(store: Store) -> N
 
 def test_a_second_server_on_the_same_sqlite_file_is_refused(sqlite_store: Store, sqlite: str) -> None:
     with pytest.raises(OSError, match="another ingest server"):
-        Store(sqlite, Limits())
+        Store(sqlite, Policy(POLICIES["strict"]))
 
 
 def test_a_full_disk_keeps_nothing_of_the_batch_and_recovers(sqlite_store: Store, game: SimulatedGame) -> None:

@@ -1,0 +1,115 @@
+"""The rows of the store: finding them, and what is in them."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import zstandard
+from numpy.typing import NDArray
+from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy.orm import Session
+
+from ghostback import convert, wire
+from ghostback.play import Game, Play, Samples, game_name, play_name
+from ghostback.tracking.v1 import play_pb2, samples_pb2
+from services.common.errors import NotFound
+from services.ingest.policies import Reason
+from services.ingest.rules import Roster
+from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow
+
+PlayKey = tuple[str, str]
+"""Ids of a game and of a play in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPlay:
+    """A play without samples, as stored.
+
+    Attributes:
+        play: the play.
+        revision: counts its versions from 1.
+        created: its place in the order of creation.
+        completed: its place in the order of completions and corrections; None while it is live.
+    """
+
+    play: Play
+    revision: int
+    created: int
+    completed: int | None
+
+
+def existing_game(session: Session, game_id: str, lock: bool = False) -> GameRow:
+    """A game's row.
+
+    Raises:
+        NotFound: there is no such game.
+    """
+    row = session.get(GameRow, game_id, with_for_update=lock)
+    if row is None:
+        name = game_name(game_id)
+        raise NotFound("GAME_UNKNOWN", f"there is no game {name}", name)
+    return row
+
+
+def existing_play(session: Session, game_id: str, play_id: str) -> PlayRow:
+    """A play's row.
+
+    Raises:
+        NotFound: there is no such play.
+    """
+    row = session.get(PlayRow, (game_id, play_id))
+    if row is None:
+        name = play_name(game_id, play_id)
+        raise NotFound("PLAY_UNKNOWN", f"there is no play {name}", name)
+    return row
+
+
+def game_of(row: GameRow) -> Game:
+    """The game of a row."""
+    return convert.game_from_message(wire.view(play_pb2.Game).FromString(row.message))
+
+
+def play_of(row: PlayRow) -> StoredPlay:
+    """The play of a row."""
+    play = convert.play_from_message(wire.view(play_pb2.Play).FromString(row.message))
+    return StoredPlay(play, row.revision, row.created, row.completed)
+
+
+def roster_of(message: bytes) -> tuple[Roster, float]:
+    """Tags and sample rate of a play, straight from its message."""
+    play = play_pb2.Play.FromString(message)
+    player = play_pb2.PARTICIPANT_KIND_PLAYER
+    return Roster({tag: p.kind == player for p in play.participants for tag in p.tag_ids}), play.sample_rate_hz
+
+
+def is_of(table: type[PlayRow] | type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]) -> ColumnElement[bool]:
+    """Whether a row belongs to one of some plays."""
+    return tuple_(table.game_id, table.play_id).in_(plays)
+
+
+def samples_of(
+    session: Session, table: type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]
+) -> dict[PlayKey, list[Samples]]:
+    """Samples of plays as they were stored, in order of arrival."""
+    found: defaultdict[PlayKey, list[Samples]] = defaultdict(list)
+    query = select(table.game_id, table.play_id, table.samples).where(is_of(table, plays)).order_by(table.id)
+    for game_id, play_id, blob in session.execute(query):
+        found[game_id, play_id].append(unpack(blob))
+    return found
+
+
+def pack(samples: Samples) -> bytes:
+    """Samples as a compressed blob."""
+    return zstandard.ZstdCompressor(level=1).compress(convert.samples_to_message(samples).SerializeToString())
+
+
+def unpack(blob: bytes) -> Samples:
+    """Samples of a blob."""
+    message = wire.view(samples_pb2.Samples).FromString(zstandard.decompress(blob))
+    return convert.samples_from_message(message) if message.sample_count else Samples.empty()
+
+
+def counts(reasons: NDArray[np.uint8]) -> dict[Reason, int]:
+    """Number of samples for each reason."""
+    return {Reason(reason): count for reason, count in Counter(reasons.tolist()).most_common()}
