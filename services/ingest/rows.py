@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import zstandard
 from numpy.typing import NDArray
-from sqlalchemy import ColumnElement, select, tuple_
+from sqlalchemy import ColumnElement, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from ghostback import convert, wire
@@ -17,6 +17,7 @@ from services.common.errors import NotFound
 from services.ingest.policies import Reason
 from services.ingest.rules import Roster
 from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow
+from services.ingest.trajectories import Stored
 
 PlayKey = tuple[str, str]
 """Ids of a game and of a play in it."""
@@ -97,6 +98,30 @@ def samples_of(
     for game_id, play_id, blob in session.execute(query):
         found[game_id, play_id].append(unpack(blob))
     return found
+
+
+def stored_of(session: Session, row: PlayRow) -> Stored:
+    """What is stored of a play."""
+    key = row.game_id, row.play_id
+    query = select(QuarantineRow.reasons).where(is_of(QuarantineRow, [key])).order_by(QuarantineRow.id)
+    roster, rate = roster_of(row.message)
+    return Stored(
+        joined(samples_of(session, BatchRow, [key]).get(key, [])),
+        joined(samples_of(session, QuarantineRow, [key]).get(key, [])),
+        np.frombuffer(b"".join(session.scalars(query)), np.uint8),
+        roster,
+        rate,
+    )
+
+
+def next_completed(session: Session, game_id: str) -> int:
+    """The next place in a game's order of completions and corrections."""
+    return (session.scalar(select(func.max(PlayRow.completed)).filter_by(game_id=game_id)) or 0) + 1
+
+
+def joined(parts: list[Samples]) -> Samples:
+    """The rows of all parts, without a copy where there is one."""
+    return parts[0] if len(parts) == 1 else Samples.concatenate(parts)
 
 
 def pack(samples: Samples) -> bytes:

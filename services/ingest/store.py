@@ -1,14 +1,14 @@
 """Plays and their samples, kept on disk."""
 
-from collections import Counter, OrderedDict, defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from ghostback import convert
@@ -17,6 +17,8 @@ from services.common.errors import NotFound
 from services.ingest.database import Database
 from services.ingest.ledger import Judgement, Ledger, judge
 from services.ingest.policies import Policy, Reason
+from services.ingest.quality import Quality, quality_of
+from services.ingest.rejudging import Rejudged, name_strangers, rejudge
 from services.ingest.rows import (
     PlayKey,
     StoredPlay,
@@ -25,14 +27,17 @@ from services.ingest.rows import (
     existing_play,
     game_of,
     is_of,
+    joined,
+    next_completed,
     pack,
     play_of,
     roster_of,
     samples_of,
+    stored_of,
     unpack,
 )
 from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow
-from services.ingest.trajectories import Stored, Trajectories, kept_faults, mend
+from services.ingest.trajectories import Trajectories, mend
 
 _LEDGER_BYTES = 64 * 2**20
 _JUDGED_TOGETHER = 40_000
@@ -44,36 +49,6 @@ class Receipt:
 
     accepted: int
     duplicates: int
-    quarantined: dict[Reason, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Quality:
-    """What became of the samples of a play or a game.
-
-    Attributes:
-        accepted: stored as clean.
-        duplicates: replays that were dropped.
-        quarantined: samples held back, by reason.
-        repaired: samples that are made or put right when plays are read, by fault.
-        kept: samples given out although they have a fault, by fault; for gaps, missing frames.
-        rejected: trajectories left out when plays are read, by fault.
-    """
-
-    accepted: int
-    duplicates: int
-    quarantined: Counter[Reason] = field(default_factory=Counter)
-    repaired: Counter[Reason] = field(default_factory=Counter)
-    kept: Counter[Reason] = field(default_factory=Counter)
-    rejected: Counter[Reason] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True, slots=True)
-class Rejudged:
-    """What another judgement changed: samples now clean, samples no longer clean, and what is in quarantine."""
-
-    released: int
-    withheld: int
     quarantined: dict[Reason, int]
 
 
@@ -152,7 +127,7 @@ class Store:
             row.message = message.SerializeToString()
             row.edits += 1
             if over:
-                row.completed = _next_completed(session, play.game_id)
+                row.completed = next_completed(session, play.game_id)
             session.flush()
             return play_of(row)
 
@@ -214,13 +189,13 @@ class Store:
                 known = [key for key in of_play if key in found]
                 if not known:
                     return [results[i] for i in range(len(batches))]
-                joined = [_joined([batches[i][1] for i in of_play[key]]) for key in known]
+                sent = [joined([batches[i][1] for i in of_play[key]]) for key in known]
                 self._recall(session, found)
-                packed = [self._packers.submit(pack, samples) for samples in joined]
-                judgements = self._judge(known, joined)
-                for key, samples, judgement in zip(known, joined, judgements, strict=True):
-                    self._name_strangers(session, key, samples, judgement)
-                self._insert(session, known, joined, judgements, packed)
+                packed = [self._packers.submit(pack, samples) for samples in sent]
+                judgements = self._judge(known, sent)
+                for key, samples, judgement in zip(known, sent, judgements, strict=True):
+                    name_strangers(session, key, samples, judgement)
+                self._insert(session, known, sent, judgements, packed)
                 self._count_writes(session, known)
                 for key, judgement in zip(known, judgements, strict=True):
                     results |= _receipts(of_play[key], [len(batches[i][1]) for i in of_play[key]], judgement)
@@ -240,7 +215,7 @@ class Store:
             NotFound: there is no such play.
         """
         with self._database.session() as session:
-            return mend(_stored(session, existing_play(session, game_id, play_id)), self._policy)
+            return mend(stored_of(session, existing_play(session, game_id, play_id)), self._policy)
 
     def quality(self, game_id: str, play_id: str | None) -> Quality:
         """What became of all samples of a play, or of a game.
@@ -254,20 +229,7 @@ class Store:
                 rows = session.scalars(select(PlayRow).filter_by(game_id=game_id)).all()
             else:
                 rows = [existing_play(session, game_id, play_id)]
-            total = select(func.sum(BatchRow.accepted), func.sum(BatchRow.duplicates)).filter_by(game_id=game_id)
-            if play_id is not None:
-                total = total.filter_by(play_id=play_id)
-            accepted, duplicates = session.execute(total).one()
-            quality = Quality(accepted or 0, duplicates or 0)
-            for row in rows:
-                stored = _stored(session, row)
-                mended = mend(stored, self._policy)
-                quality.quarantined.update(counts(stored.reasons))
-                quality.kept.update(kept_faults(stored, self._policy))
-                quality.rejected.update(mended.rejected.values())
-                for repair in mended.repairs:
-                    quality.repaired[repair.reason] += repair.last - repair.first + 1
-            return quality
+            return quality_of(session, rows, self._policy)
 
     def judge_again(self, game_id: str, play_id: str) -> Rejudged:
         """Judge all samples of a play again, the quarantined ones too, by the present rules and roster.
@@ -282,34 +244,7 @@ class Store:
         with self._database.session() as session:
             existing_game(session, game_id, lock=True)
             row = session.get(PlayRow, key, with_for_update=True) or existing_play(session, game_id, play_id)
-            stored = _stored(session, row)
-            again = ~(self._policy.held_for_lateness(stored.reasons))
-            samples = Samples.concatenate([stored.clean, stored.quarantined.take(again)])
-            order = np.argsort(samples.frame, kind="stable")
-            samples, was_clean = samples.take(order), order < len(stored.clean)
-            ledger = Ledger(stored.roster, stored.rate, self._policy.limits.frames)
-            (judgement,) = judge([(ledger, samples)], self._policy)
-            self._name_strangers(session, key, samples, judgement)
-            fit = judgement.reasons == Reason.FIT
-            result = Rejudged(
-                released=int((fit & ~was_clean).sum()),
-                withheld=int((was_clean & ~fit).sum()),
-                quarantined=counts(np.append(judgement.reasons[~fit], stored.reasons[~again])),
-            )
-            duplicates = session.scalar(select(func.sum(BatchRow.duplicates)).where(is_of(BatchRow, [key]))) or 0
-            for table in (BatchRow, QuarantineRow):
-                session.execute(delete(table).where(is_of(table, [key])))
-            where = {"game_id": game_id, "play_id": play_id}
-            session.add(
-                BatchRow(**where, samples=pack(samples.take(fit)), accepted=int(fit.sum()), duplicates=duplicates)
-            )
-            held = Samples.concatenate([samples.take(~fit), stored.quarantined.take(~again)])
-            reasons = np.append(judgement.reasons[~fit], stored.reasons[~again])
-            session.add(QuarantineRow(**where, samples=pack(held), reasons=reasons.tobytes()))
-            row.edits += 1
-            if row.completed is not None and (result.released or result.withheld):
-                row.revision += 1
-                row.completed = _next_completed(session, game_id)
+            result = rejudge(session, row, self._policy)
         self._ledgers.pop(key, None)
         return result
 
@@ -354,15 +289,6 @@ class Store:
         for chunk in np.split(np.arange(len(plays)), np.flatnonzero(np.diff(n_samples // _JUDGED_TOGETHER)) + 1):
             judgements += judge([(self._ledgers[plays[i]].ledger, samples[i]) for i in chunk], self._policy)
         return judgements
-
-    def _name_strangers(self, session: Session, play: PlayKey, samples: Samples, judgement: Judgement) -> None:
-        """Tell tags that other plays of the game have in their rosters from those that nobody knows."""
-        strange = judgement.reasons == Reason.UNKNOWN_TAG
-        if strange.any():
-            messages = session.scalars(select(PlayRow.message).filter_by(game_id=play[0]))
-            known = np.unique(np.concatenate([roster_of(message)[0].tags for message in messages]))
-            elsewhere = strange & np.isin(samples.tag_id, known)
-            judgement.reasons[elsewhere] = Reason.NOT_IN_ROSTER
 
     def _insert(
         self,
@@ -415,34 +341,10 @@ class Store:
         for key in lost:
             ledger = Ledger(*roster_of(plays[key].message), self._policy.limits.frames)
             if key in clean or key in quarantined:
-                ledger.recall(_joined(clean.get(key, [])), _joined(quarantined.get(key, [])))
+                ledger.recall(joined(clean.get(key, [])), joined(quarantined.get(key, [])))
             self._ledgers[key] = _Known(plays[key].edits, plays[key].writes, ledger)
         for key in plays:
             self._ledgers.move_to_end(key)
-
-
-def _stored(session: Session, row: PlayRow) -> Stored:
-    """What is stored of a play."""
-    key = row.game_id, row.play_id
-    query = select(QuarantineRow.reasons).where(is_of(QuarantineRow, [key])).order_by(QuarantineRow.id)
-    roster, rate = roster_of(row.message)
-    return Stored(
-        _joined(samples_of(session, BatchRow, [key]).get(key, [])),
-        _joined(samples_of(session, QuarantineRow, [key]).get(key, [])),
-        np.frombuffer(b"".join(session.scalars(query)), np.uint8),
-        roster,
-        rate,
-    )
-
-
-def _next_completed(session: Session, game_id: str) -> int:
-    """The next place in a game's order of completions and corrections."""
-    return (session.scalar(select(func.max(PlayRow.completed)).filter_by(game_id=game_id)) or 0) + 1
-
-
-def _joined(parts: list[Samples]) -> Samples:
-    """The rows of all parts, without a copy where there is one."""
-    return parts[0] if len(parts) == 1 else Samples.concatenate(parts)
 
 
 def _receipts(batches: Sequence[int], lengths: Sequence[int], judgement: Judgement) -> dict[int, Receipt]:
