@@ -12,7 +12,7 @@ from ghostback.play import Game, Play, parse_game_name, parse_play_name
 from ghostback.tracking.v1 import play_pb2
 from services.common.errors import InvalidInput, Violation
 
-_PARTICIPANT_ID = re.compile(r"[A-Za-z0-9_-]{1,63}")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _MAX_PARTICIPANTS = 256
 _MAX_EVENTS = 256
 _MAX_SAMPLE_RATE = 240.0
@@ -36,6 +36,17 @@ def play_ids(name: str, field: str) -> tuple[str, str]:
         InvalidInput: the name is not of that form.
     """
     return _parsed(parse_play_name, name, field)
+
+
+def stream(name: str, field: str) -> str:
+    """The name of a stream.
+
+    Raises:
+        InvalidInput: it is not of the characters of an id.
+    """
+    if not _ID.fullmatch(name):
+        raise InvalidInput("NAME_INVALID", [Violation(field, f"{name!r} is not 1 to 63 letters, digits, - and _")])
+    return name
 
 
 def resource_id(name: str, collection: str, field: str) -> str:
@@ -148,7 +159,7 @@ def _participant_violations(message: play_pb2.Play, field: str) -> Iterator[Viol
     tags: dict[int, str] = {}
     for i, participant in enumerate(message.participants):
         path, name = f"{field}.participants[{i}]", participant.participant_id
-        if not _PARTICIPANT_ID.fullmatch(name):
+        if not _ID.fullmatch(name):
             yield Violation(f"{path}.participant_id", f"{name!r} must be 1 to 63 letters, digits, - and _")
         elif name in participants:
             yield Violation(f"{path}.participant_id", f"{name!r} stands twice")

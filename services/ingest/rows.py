@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import zstandard
@@ -21,6 +22,15 @@ from services.ingest.trajectories import Stored
 
 PlayKey = tuple[str, str]
 """Ids of a game and of a play in it."""
+
+
+class Batch(NamedTuple):
+    """Samples of a play that came together; of a named stream, with their number in it."""
+
+    play: PlayKey
+    samples: Samples
+    stream: str = ""
+    sequence: int = 0
 
 
 @dataclass(frozen=True, slots=True)

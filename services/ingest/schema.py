@@ -46,6 +46,15 @@ class PlayRow(Base):
     writes: Mapped[int]
 
 
+class StreamRow(Base):
+    """A named stream, and the number of its first batch that is not on disk."""
+
+    __tablename__ = "streams"
+
+    stream: Mapped[str] = mapped_column(primary_key=True)
+    next_sequence: Mapped[int] = mapped_column(BigInteger)
+
+
 class BatchRow(Base):
     """Clean samples of a play that were stored together, as one compressed blob."""
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
@@ -17,7 +18,7 @@ from ghostback.tracking.v1 import play_pb2
 from services.common import paging, requests
 from services.common.errors import InvalidInput, NotFound, Violation
 from services.ingest.policies import Reason
-from services.ingest.rows import StoredPlay
+from services.ingest.rows import Batch, StoredPlay
 from services.ingest.store import Receipt, Store
 from services.ingest.writer import Writer
 
@@ -82,21 +83,35 @@ class IngestServicer:
     async def StreamTags(
         self, requests_: AsyncIterator[pb.StreamTagsRequest], context: Any
     ) -> AsyncIterator[pb.StreamTagsResponse]:
-        """Store batches; acknowledge each when it is on disk. The next ones are taken meanwhile."""
-        taken: asyncio.Queue[tuple[int, asyncio.Future[Receipt]] | None] = asyncio.Queue(_UNACKNOWLEDGED)
+        """Store batches; acknowledge each when it is on disk. The next ones are taken meanwhile.
+
+        The first request of a named stream may ask how far the stream is on disk.
+        """
+        taken: asyncio.Queue[tuple[int, asyncio.Future[Receipt]] | int | None] = asyncio.Queue(_UNACKNOWLEDGED)
 
         async def take() -> None:
+            stream = ""
             try:
                 async for request in requests_:
+                    if request.stream:
+                        stream = requests.stream(request.stream, "stream")
+                        if not request.play:
+                            await taken.put(await self._run(partial(self._store.next_sequence, stream)))
+                            continue
                     play = requests.play_ids(request.play, "play")
                     samples = convert.samples_from_message(request.samples)
-                    await taken.put((request.sequence, await self._writer.append(play, samples)))
+                    await taken.put(
+                        (request.sequence, await self._writer.append(Batch(play, samples, stream, request.sequence)))
+                    )
             finally:
                 await taken.put(None)
 
         taking = asyncio.create_task(take())
         try:
-            while batch := await taken.get():
+            while (batch := await taken.get()) is not None:
+                if isinstance(batch, int):
+                    yield wire.view(pb.StreamTagsResponse)(next_sequence=batch)
+                    continue
                 sequence, stored = batch
                 receipt = await stored
                 yield wire.view(pb.StreamTagsResponse)(
@@ -109,7 +124,7 @@ class IngestServicer:
         finally:
             taking.cancel()
             while not taken.empty():
-                if batch := taken.get_nowait():
+                if isinstance(batch := taken.get_nowait(), tuple):
                     batch[1].cancel()
 
     async def GetPlay(self, request: pb.GetPlayRequest, context: Any) -> Message:

@@ -20,6 +20,7 @@ from services.ingest.policies import Policy, Reason
 from services.ingest.quality import Quality, quality_of
 from services.ingest.rejudging import Rejudged, name_strangers, rejudge
 from services.ingest.rows import (
+    Batch,
     PlayKey,
     StoredPlay,
     counts,
@@ -36,7 +37,7 @@ from services.ingest.rows import (
     stored_of,
     unpack,
 )
-from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow
+from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow, StreamRow
 from services.ingest.trajectories import Trajectories, mend
 
 _LEDGER_BYTES = 64 * 2**20
@@ -166,7 +167,7 @@ class Store:
         """
         return self._plays(game_id, PlayRow.completed, after, limit)
 
-    def append(self, batches: Sequence[tuple[PlayKey, Samples]]) -> list[Receipt | NotFound]:
+    def append(self, batches: Sequence[Batch]) -> list[Receipt | NotFound]:
         """Judge batches and store them, in one transaction. When this returns, they are on disk.
 
         Returns:
@@ -177,8 +178,8 @@ class Store:
             Unavailable: the database cannot be reached; nothing was kept.
         """
         of_play: dict[PlayKey, list[int]] = defaultdict(list)
-        for i, (key, _) in enumerate(batches):
-            of_play[key].append(i)
+        for i, batch in enumerate(batches):
+            of_play[batch.play].append(i)
         results: dict[int, Receipt | NotFound] = {}
         try:
             with self._database.session() as session:
@@ -189,7 +190,7 @@ class Store:
                 known = [key for key in of_play if key in found]
                 if not known:
                     return [results[i] for i in range(len(batches))]
-                sent = [joined([batches[i][1] for i in of_play[key]]) for key in known]
+                sent = [joined([batches[i].samples for i in of_play[key]]) for key in known]
                 self._recall(session, found)
                 packed = [self._packers.submit(pack, samples) for samples in sent]
                 judgements = self._judge(known, sent)
@@ -197,8 +198,9 @@ class Store:
                     name_strangers(session, key, samples, judgement)
                 self._insert(session, known, sent, judgements, packed)
                 self._count_writes(session, known)
+                _advance(session, [batch for batch in batches if batch.play in found])
                 for key, judgement in zip(known, judgements, strict=True):
-                    results |= _receipts(of_play[key], [len(batches[i][1]) for i in of_play[key]], judgement)
+                    results |= _receipts(of_play[key], [len(batches[i].samples) for i in of_play[key]], judgement)
         except BaseException:
             for key in of_play:
                 self._ledgers.pop(key, None)
@@ -207,6 +209,12 @@ class Store:
         while n_bytes > _LEDGER_BYTES and len(self._ledgers) > 1:
             n_bytes -= self._ledgers.popitem(last=False)[1].ledger.n_bytes
         return [results[i] for i in range(len(batches))]
+
+    def next_sequence(self, stream: str) -> int:
+        """Number of the first batch of a named stream that is not on disk."""
+        with self._database.session() as session:
+            row = session.get(StreamRow, stream)
+            return row.next_sequence if row else 0
 
     def trajectories(self, game_id: str, play_id: str) -> Trajectories:
         """The samples of a play after cleaning.
@@ -345,6 +353,19 @@ class Store:
             self._ledgers[key] = _Known(plays[key].edits, plays[key].writes, ledger)
         for key in plays:
             self._ledgers.move_to_end(key)
+
+
+def _advance(session: Session, stored: Sequence[Batch]) -> None:
+    """Note how far named streams are on disk: up to their first batch that is not."""
+    of_stream: dict[str, list[int]] = defaultdict(list)
+    for batch in stored:
+        if batch.stream:
+            of_stream[batch.stream].append(batch.sequence)
+    for stream, sequences in sorted(of_stream.items()):
+        row = session.get(StreamRow, stream, with_for_update=True) or StreamRow(stream=stream, next_sequence=0)
+        for sequence in sequences:
+            row.next_sequence += sequence == row.next_sequence
+        session.add(row)
 
 
 def _receipts(batches: Sequence[int], lengths: Sequence[int], judgement: Judgement) -> dict[int, Receipt]:

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from typing import NamedTuple
 
-from ghostback.play import Samples
-from services.ingest.rows import PlayKey
+from services.ingest.rows import Batch
 from services.ingest.store import Receipt, Store
 
 GROUP_SAMPLES = 262_144
@@ -17,8 +16,7 @@ WAITING_SAMPLES = 1_048_576
 
 
 class _Waiting(NamedTuple):
-    play: PlayKey
-    samples: Samples
+    batch: Batch
     receipt: asyncio.Future[Receipt]
 
 
@@ -40,19 +38,19 @@ class Writer:
             await self._changed.wait_for(lambda: not self._n_samples)
         self._task.cancel()
 
-    async def append(self, play: PlayKey, samples: Samples) -> asyncio.Future[Receipt]:
+    async def append(self, batch: Batch) -> asyncio.Future[Receipt]:
         """Take a batch, once there is room for it.
 
         Returns:
             Done when the batch is on disk; or failed with the `DomainError` that kept it from there.
         """
-        batch = _Waiting(play, samples, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
         async with self._changed:
             await self._changed.wait_for(lambda: self._n_samples < WAITING_SAMPLES)
-            self._waiting.append(batch)
-            self._n_samples += len(samples)
+            self._waiting.append(waiting)
+            self._n_samples += len(batch.samples)
             self._changed.notify_all()
-        return batch.receipt
+        return waiting.receipt
 
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
@@ -62,24 +60,26 @@ class Writer:
             group = self._next_group()
             results: Sequence[Receipt | Exception]
             try:
-                results = await loop.run_in_executor(self._executor, self._store.append, [g[:2] for g in group])
+                results = await loop.run_in_executor(
+                    self._executor, self._store.append, [waiting.batch for waiting in group]
+                )
             except Exception as error:
                 results = [error] * len(group)
-            for batch, result in zip(group, results, strict=True):
-                if batch.receipt.cancelled():
+            for waiting, result in zip(group, results, strict=True):
+                if waiting.receipt.cancelled():
                     continue
                 if isinstance(result, Exception):
-                    batch.receipt.set_exception(result)
+                    waiting.receipt.set_exception(result)
                 else:
-                    batch.receipt.set_result(result)
+                    waiting.receipt.set_result(result)
             async with self._changed:
-                self._n_samples -= sum(len(batch.samples) for batch in group)
+                self._n_samples -= sum(len(waiting.batch.samples) for waiting in group)
                 self._changed.notify_all()
 
     def _next_group(self) -> list[_Waiting]:
         group = [self._waiting.popleft()]
-        n = len(group[0].samples)
-        while self._waiting and n + len(self._waiting[0].samples) <= GROUP_SAMPLES:
+        n = len(group[0].batch.samples)
+        while self._waiting and n + len(self._waiting[0].batch.samples) <= GROUP_SAMPLES:
             group.append(self._waiting.popleft())
-            n += len(group[-1].samples)
+            n += len(group[-1].batch.samples)
         return group

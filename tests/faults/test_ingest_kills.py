@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import grpc.aio
@@ -45,13 +45,13 @@ async def send_rosters(client: Client, game: SimulatedGame, plays: list[Play]) -
 
 
 async def stream(client: Client, batches: Batches) -> AsyncIterator[int]:
-    """Send batches; gives the number of those acknowledged so far."""
+    """Send the batches that the server does not have; gives the number of those on disk so far."""
 
     async def sent() -> AsyncIterator[tuple[str, Samples]]:
         for batch in batches:
             yield batch
 
-    async for acknowledged in client.stream_tags(sent()):
+    async for acknowledged in client.stream_tags(sent(), "season"):
         yield acknowledged.sequence + 1
 
 
@@ -67,9 +67,11 @@ async def everything(client: Client, plays: list[Play]) -> list[tuple[bytes, byt
     return stored
 
 
+@pytest.mark.parametrize(("database", "replicas"), [("sqlite", 1), ("postgresql", 2)])
 async def test_an_ingest_killed_twenty_times_under_load_ends_with_the_same_plays_byte_for_byte(
-    tmp_path: Path, game: SimulatedGame, plays: list[Play]
+    request: pytest.FixtureRequest, tmp_path: Path, game: SimulatedGame, plays: list[Play], database: str, replicas: int
 ) -> None:
+    """Where there are two replicas, the client goes from one to the other."""
     batches = [(play.name, part) for play in plays for part in feed.batches(play)]
     async with running("services.ingest", f"--database-url=sqlite:///{tmp_path / 'calm.db'}") as server:
         async with client_of(server) as client:
@@ -79,27 +81,31 @@ async def test_an_ingest_killed_twenty_times_under_load_ends_with_the_same_plays
             expected = await everything(client, plays)
 
     moments = random.Random(SEED)
-    database = f"--database-url=sqlite:///{tmp_path / 'killed.db'}"
+    flag = f"--database-url={request.getfixturevalue(database)}"
     acknowledged = kills = 0
     while kills < KILLS:
-        async with running("services.ingest", database) as server, client_of(server) as client:
+        async with AsyncExitStack() as stack:
+            servers = [await stack.enter_async_context(running("services.ingest", flag)) for _ in range(replicas)]
+            server = servers[kills % replicas]
+            client = await stack.enter_async_context(client_of(server))
             if not kills:
                 await send_rosters(client, game, plays)
             until = acknowledged + moments.randint(1, 2 * (len(batches) - acknowledged) // (KILLS - kills) // 3 + 1)
+            before, on_disk = acknowledged, 0
             with suppress(grpc.aio.AioRpcError):
-                done = 0
-                async for done in stream(client, batches[acknowledged:]):
-                    if acknowledged + done >= until:
+                async for on_disk in stream(client, batches):
+                    assert on_disk > before, "an acknowledged batch is asked for again"
+                    if on_disk >= until:
                         await asyncio.sleep(moments.uniform(0.0, 0.01))
                         server.process.kill()
                         break
-            acknowledged += done
+            acknowledged = max(acknowledged, on_disk)
             server.process.kill()
             await server.process.wait()
             kills += 1
     assert acknowledged < len(batches)
 
-    async with running("services.ingest", database) as server, client_of(server) as client:
-        async for _ in stream(client, batches[acknowledged:]):
+    async with running("services.ingest", flag) as server, client_of(server) as client:
+        async for _ in stream(client, batches):
             pass
         assert await everything(client, plays) == expected

@@ -1,5 +1,6 @@
 """An asynchronous client of the four services: plain data and NumPy in and out."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -191,18 +192,33 @@ class Client:
         request.update_mask.paths.extend(fields)
         await self.ingest.UpdatePlay(request, timeout=self._timeout)
 
-    async def stream_tags(self, batches: AsyncIterable[tuple[str, Samples]]) -> AsyncIterator[Acknowledgement]:
-        """Stream batches of (play name, samples); gives an acknowledgement once each is on disk."""
+    async def stream_tags(
+        self, batches: AsyncIterable[tuple[str, Samples]], stream: str = ""
+    ) -> AsyncIterator[Acknowledgement]:
+        """Stream batches of (play name, samples); gives an acknowledgement once each is on disk.
+
+        Args:
+            batches: what to send.
+            stream: a name, to go on after a broken connection: call again with the same batches from
+                the first on, and those that the server has on disk are not sent again.
+        """
+        request = wire.view(ingest_service_pb2.StreamTagsRequest)
+        first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         async def requests() -> AsyncIterator[Message]:
+            if stream:
+                yield request(stream=stream)
+            start = await first if stream else 0
             sequence = 0
             async for play, samples in batches:
-                yield wire.view(ingest_service_pb2.StreamTagsRequest)(
-                    play=play, sequence=sequence, samples=convert.samples_to_message(samples)
-                )
+                if sequence >= start:
+                    yield request(play=play, sequence=sequence, samples=convert.samples_to_message(samples))
                 sequence += 1
 
         async for response in self.ingest.StreamTags(requests()):
+            if stream and not first.done():
+                first.set_result(response.next_sequence)
+                continue
             yield Acknowledgement(
                 response.sequence, response.accepted_count, response.duplicate_count, _counts(response.quarantined)
             )

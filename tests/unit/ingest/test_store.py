@@ -11,6 +11,7 @@ from ghostback.play import PlayState, Samples
 from services.common.errors import NotFound, ResourceExhausted, Unavailable
 from services.ingest.database import migrate
 from services.ingest.policies import POLICIES, Policy, Reason
+from services.ingest.rows import Batch
 from services.ingest.store import Receipt, Store
 from simulator.game import SimulatedGame, simulate_game
 
@@ -49,7 +50,7 @@ def opened_with(url: str, game: SimulatedGame, policy: str = "strict") -> Store:
 
 
 def append(store: Store, key: tuple[str, str], samples: Samples) -> Receipt:
-    (receipt,) = store.append([(key, samples)])
+    (receipt,) = store.append([Batch(key, samples)])
     assert isinstance(receipt, Receipt)
     return receipt
 
@@ -128,7 +129,7 @@ def test_what_is_not_there_is_told(store: Store, game: SimulatedGame) -> None:
     with pytest.raises(NotFound, match="games/none"):
         store.game("none")
     samples = game.plays[0].samples
-    stored, error = store.append([(ids(game), samples), ((game.game.game_id, "none"), samples)])
+    stored, error = store.append([Batch(ids(game), samples), Batch((game.game.game_id, "none"), samples)])
     assert isinstance(stored, Receipt)
     assert isinstance(error, NotFound)
     assert "plays/none" in error.message
@@ -188,6 +189,19 @@ def test_the_quality_report_counts_faults_that_are_kept(url: str, game: Simulate
     append(archive, ids(game), fast)
     assert dict(archive.quality(*ids(game)).kept) == {Reason.GAP: 3, Reason.SPEED: 1}
     archive.close()
+
+
+def test_a_named_stream_goes_on_at_its_first_batch_that_is_not_on_disk(store: Store, game: SimulatedGame) -> None:
+    key, unknown, samples = ids(game), (game.game.game_id, "none"), game.plays[0].samples
+    parts = [samples.take(slice(i, i + 10)) for i in range(0, 50, 10)]
+    assert store.next_sequence("feed") == 0
+    store.append([Batch(key, parts[0], "feed", 0), Batch(key, parts[1], "feed", 1), Batch(key, parts[0], "other", 0)])
+    assert (store.next_sequence("feed"), store.next_sequence("other")) == (2, 1)
+    store.append([Batch(unknown, parts[2], "feed", 2), Batch(key, parts[3], "feed", 3)])
+    store.append([Batch(key, parts[4], "feed", 4)])
+    assert store.next_sequence("feed") == 2
+    store.append([Batch(key, part, "feed", i) for i, part in enumerate(parts)])
+    assert store.next_sequence("feed") == 5
 
 
 def test_two_servers_on_one_postgresql_know_of_each_others_writes(postgresql: str, game: SimulatedGame) -> None:

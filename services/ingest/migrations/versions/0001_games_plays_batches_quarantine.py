@@ -1,4 +1,4 @@
-"""Games, plays, batches of clean samples and the quarantine."""
+"""Games, plays, batches of clean samples, streams and the quarantine."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -33,6 +33,11 @@ def upgrade() -> None:
         "batches",
         sa.Column("accepted", sa.Integer, nullable=False),
         sa.Column("duplicates", sa.Integer, nullable=False),
+    )
+    op.create_table(
+        "streams",
+        sa.Column("stream", sa.String(63), primary_key=True),
+        sa.Column("next_sequence", sa.BigInteger, nullable=False),
     )
     _samples_table("quarantine", sa.Column("reasons", sa.LargeBinary, nullable=False))
 
