@@ -14,8 +14,8 @@ import tritonclient.grpc.aio as triton_grpc
 from rich.console import Console
 from rich.table import Table
 
-from demo import feed
 from deploy.local import suite
+from ghostback import feed
 from ghostback.client import Client
 from services.features import feature_sets, tensors
 from services.predict.repository import TRITON_VERSION

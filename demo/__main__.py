@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from demo import feed, report
+from demo import report
 from demo.results import PROFILES, Results
 from deploy.local import suite
 from deploy.triton.launcher import TritonError
-from ghostback import bigdatabowl
+from ghostback import bigdatabowl, feed
 from ghostback.client import Client
 from ghostback.client import Progress as EvaluationProgress
 from ghostback.play import Game, Play, PlayState

@@ -9,8 +9,7 @@ from pathlib import Path
 import grpc.aio
 import pytest
 
-from demo import feed
-from ghostback import wire
+from ghostback import feed, wire
 from ghostback.client import Addresses, Client
 from ghostback.ingest.v1 import ingest_service_pb2 as pb
 from ghostback.play import Play, Samples

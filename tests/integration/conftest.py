@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from demo import feed
 from deploy.local.suite import Suite, running
+from ghostback import feed
 from ghostback.client import Client
 from ghostback.play import Play
 from simulator.faults import inject_faults

@@ -1,8 +1,8 @@
-"""The feed of the demo."""
+"""Plays as feeds send them."""
 
 import numpy as np
 
-from demo import feed
+from ghostback import feed
 from ghostback.play import Samples
 from simulator.game import simulate_game
 
