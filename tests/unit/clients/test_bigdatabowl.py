@@ -1,6 +1,5 @@
 """Data folders of the Big Data Bowl: what is written reads back, and both layouts are understood."""
 
-import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -30,6 +29,7 @@ from ghostback.play import (
 )
 from simulator.faults import inject_faults
 from simulator.game import simulate_game
+from tests.layouts import as_year
 
 GAME = Game("2024091500", "SIM", 2024, 2, "HAR", "MER", datetime(2024, 9, 15, 17, 0, 5, tzinfo=UTC))
 BALL = Participant("ball", ParticipantKind.BALL, "Football", "", "", -1, (1,))
@@ -297,38 +297,13 @@ def rewrite(path: Path, change: Callable[[str], str]) -> None:
     path.write_text(change(path.read_text()))
 
 
-def as_2019(folder: Path) -> None:
-    """Turn a written folder into the layout of 2019."""
-    week = folder / "week2.csv"
-    rows = pl.read_csv(week, infer_schema=False).drop("a", "o", "position", "playDirection", "route")
-    rows = rows.rename({"frameId": "frame.id"}).with_columns(pl.col("team").replace("football", "ball"))
-    with gzip.open(folder / "tracking_gameId_1.csv.gz", "wb") as file:
-        file.write(rows.write_csv(null_value="NA").encode())
-    week.unlink()
-    (folder / "targetedReceiver.csv").unlink()
-    people = pl.read_csv(folder / "players.csv", infer_schema=False)
-    name = pl.col("displayName").str.splitn(" ", 2).struct
-    people.select(
-        "nflId", name[0].alias("FirstName"), name[1].alias("LastName"), pl.col("position").alias("PositionAbbr")
-    ).write_csv(folder / "players.csv")
-    table = pl.read_csv(folder / "plays.csv", infer_schema=False).drop("absoluteYardlineNumber")
-    table.rename(
-        {
-            "gameClock": "GameClock",
-            "passResult": "PassResult",
-            "preSnapHomeScore": "HomeScoreBeforePlay",
-            "preSnapVisitorScore": "VisitorScoreBeforePlay",
-        }
-    ).write_csv(folder / "plays.csv", null_value="NA")
-
-
 @pytest.mark.parametrize("direction", [1, -1])
 def test_the_layout_of_2019_gives_the_same_play(tmp_path: Path, direction: int) -> None:
     samples = PLAY.samples if direction > 0 else replace(PLAY.samples, x=np.float32(120) - PLAY.samples.x)
     situation = replace(PLAY.situation, line_of_scrimmage=35.5 if direction > 0 else 84.5)
     play = replace(PLAY, samples=samples, offense_direction=direction, situation=situation)
     bigdatabowl.write(tmp_path, [(GAME, [play])])
-    as_2019(tmp_path)
+    as_year(tmp_path, 2019)
     ((game, (back,)),) = bigdatabowl.read(tmp_path)
     assert game == GAME
     assert_same(back, play)
@@ -400,7 +375,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         ("players.csv", None, "", "players.csv is missing"),
         ("week2.csv", None, "", "has no tracking files"),
         ("games.csv", "gameTimeEastern", "kickOff", "games.csv has no column gameTimeEastern; it has gameId, gameDate"),
-        ("games.csv", "09/15/2024", "2024-09-15", "games.csv: game 2024091500 starts at 2024-09-15 13:00:05"),
+        ("games.csv", "09/15/2024", "15.09.2024", "games.csv: game 2024091500 starts at 15.09.2024 13:00:05"),
         ("games.csv", "2024091500", "2024091501", "tracking of game 2024091500, which is not in games.csv"),
         ("players.csv", "90002", "x90002", "players.csv: row 2, column nflId: 'x90002'"),
         ("plays.csv", ",56,", ",,", "plays.csv: row 1, column playId: None"),

@@ -28,11 +28,13 @@ def find_pass(
     offense: Sequence[Participant],
     places_at: Callable[[int], Places],
     target: Callable[[list[Participant], Places], str],
+    passer: str | None = None,
 ) -> Pass | None:
     """The forward pass, None when there was none or its throw or its end is not among the events.
 
-    It ends at `pass_arrived`, or else at the first outcome or tip. The thrower is the quarterback
-    nearest to the ball at the throw, whoever of the offense is nearest when no quarterback plays.
+    It ends at `pass_arrived`, or else at the first outcome or tip. The thrower, where nobody is
+    named, is the quarterback nearest to the ball at the throw, whoever of the offense is nearest when
+    no quarterback plays.
 
     Args:
         result: passResult; None where it is empty.
@@ -40,6 +42,7 @@ def find_pass(
         offense: the players.
         places_at: where everyone is at a frame.
         target: gives the target from the offense but for the thrower, and the places at arrival.
+        passer: who threw, where that is known.
     """
     forward = next((event.frame for event in events if event.name in _FORWARD), None)
     if forward is None or not (result is None or result in OUTCOMES):
@@ -51,7 +54,7 @@ def find_pass(
     throwers = [p for p in offense if p.position == "QB"] or offense
     if arrived is None or not throwers:
         return None
-    thrower = nearest(throwers, places_at(forward)) or throwers[0].participant_id
+    thrower = passer or nearest(throwers, places_at(forward)) or throwers[0].participant_id
     receivers = [p for p in offense if p.participant_id != thrower]
     outcome = OUTCOMES[result] if result else None
     return Pass(thrower, target(receivers, places_at(arrived)), outcome, forward, arrived)

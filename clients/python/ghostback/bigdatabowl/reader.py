@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ghostback.bigdatabowl import files
-from ghostback.bigdatabowl.files import BALL_TAG, MEASURES, BigDataBowlError
+from ghostback.bigdatabowl import layouts
+from ghostback.bigdatabowl.files import BigDataBowlError, Folder
+from ghostback.bigdatabowl.layouts import BALL_TAG, MEASURES
 from ghostback.bigdatabowl.passes import BALL, Places, find_pass, target_of
 from ghostback.play import (
     FIELD_LENGTH,
@@ -28,81 +29,97 @@ from ghostback.play import (
 _SNAPS = ("ball_snap", "snap_direct", "kickoff")
 _DEFAULT_RATE = 10.0
 _LONGEST_DESCRIPTION = 1024
+_PASSER_ROLE = "Passer"
+_TARGET_ROLE = "Targeted Receiver"
 
 Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class _Tables:
-    """The small tables by id.
+class _Person:
+    """A player.
 
     Attributes:
-        games: rows of games.csv.
-        plays: rows of plays.csv by game and play.
-        positions: of players by participant id.
-        names: first and last name by participant id.
-        targets: targeted receiver by game and play, where targetedReceiver.csv has the play; None for nobody.
+        first_name: empty when unknown.
+        last_name: empty when unknown.
+        position: empty when unknown.
     """
 
-    games: dict[int, Row]
+    first_name: str
+    last_name: str
+    position: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Records:
+    """What is known of plays besides their tracking, by id.
+
+    Attributes:
+        plays: rows of plays.csv by game and play.
+        people: players by participant id; None where the tracking rows say who wears a tag.
+        targets: targeted receiver by game and play, where it is recorded; None for nobody.
+    """
+
     plays: dict[tuple[int, int], Row]
-    positions: dict[str, str]
-    names: dict[str, tuple[str, str]]
+    people: dict[str, _Person] | None
     targets: dict[tuple[int, int], int | None]
 
 
-def read(folder: Path) -> Iterator[tuple[Game, list[Play]]]:
-    """Games with their plays, ordered by game id and play id; games are read as they are asked for.
+def read(source: str | Path) -> Iterator[tuple[Game, list[Play]]]:
+    """Games with their plays, ordered by game id and play id (2026: within a week); read as they are asked for.
 
     The roster of a play is everybody of players.csv who has a row in it, and the ball. Participant
     id and tag id are the nflId; the ball's tag is 1. A row with another nflId keeps it as tag id
     and belongs to no participant; without an nflId it has tag 2. Plays without tracking rows, and
-    tracking rows of plays that plays.csv does not list, are passed over.
+    tracking rows of plays that plays.csv does not list, are passed over. Years without a
+    players.csv name the players in the tracking rows.
 
-    The target is taken from targetedReceiver.csv, or from the description where that file does not
-    list the play. The sample rate is whole frames per second, and 10 where times are whole seconds.
+    The target is taken from the files where they record it, or else from the description. The
+    sample rate is whole frames per second, and 10 where times are whole seconds or missing.
+
+    Args:
+        source: a folder, or the fsspec URL of one (such as `s3://bucket/2024` or `zip://::2024.zip`).
 
     Raises:
         BigDataBowlError: the folder, a file or a column is missing, or a value cannot be
             understood. For tracking files it is raised when the iterator gets to them.
     """
-    if not folder.is_dir():
-        raise BigDataBowlError(f"{folder} is not a folder")
-    games, players, plays, targets = (
-        list(table(folder).iter_rows(named=True)) for table in (files.games, files.players, files.plays, files.targets)
+    folder = Folder(source)
+    tables = layouts.tables(folder)
+    games = {row["gameId"]: row for row in tables.games.iter_rows(named=True)}
+    records = _Records(
+        plays={(row["gameId"], row["playId"]): row for row in tables.plays.iter_rows(named=True)},
+        people=None if tables.players is None else _people(tables.players),
+        targets={(game, play): target for game, play, target in tables.targets.iter_rows()},
     )
-    tables = _Tables(
-        games={row["gameId"]: row for row in games},
-        plays={(row["gameId"], row["playId"]): row for row in plays},
-        positions={str(row["nflId"]): row["position"] or "" for row in players},
-        names={str(row["nflId"]): _name(row) for row in players},
-        targets={(row["gameId"], row["playId"]): row["targetNflId"] for row in targets},
-    )
-    return _games(folder, tables)
+
+    def plays() -> Iterator[tuple[Game, list[Play]]]:
+        for game_id, rows in tables.tracking:
+            if game_id not in games:
+                raise BigDataBowlError(f"{folder.source} has tracking of game {game_id}, which is not in games.csv")
+            game = _game(games[game_id])
+            by_play = sorted(rows.partition_by("playId", as_dict=True).items())
+            yield (
+                game,
+                [
+                    _play(game, play_id, of_play, records)
+                    for (play_id,), of_play in by_play
+                    if (game_id, play_id) in records.plays
+                ],
+            )
+
+    return plays()
 
 
-def _games(folder: Path, tables: _Tables) -> Iterator[tuple[Game, list[Play]]]:
-    for game_id, rows in files.tracking(folder):
-        if game_id not in tables.games:
-            raise BigDataBowlError(f"{folder} has tracking of game {game_id}, which is not in games.csv")
-        game = _game(tables.games[game_id])
-        by_play = sorted(rows.partition_by("playId", as_dict=True).items())
-        yield (
-            game,
-            [
-                _play(game, play_id, of_play, tables)
-                for (play_id,), of_play in by_play
-                if (game_id, play_id) in tables.plays
-            ],
+def _people(rows: pl.DataFrame) -> dict[str, _Person]:
+    """The players of rows that name them, by participant id."""
+    found = {}
+    for row in rows.iter_rows(named=True):
+        first, _, last = (row["displayName"] or "").partition(" ")
+        found[str(row["nflId"])] = _Person(
+            first or row.get("FirstName") or "", last or row.get("LastName") or "", row["position"] or ""
         )
-
-
-def _name(row: Row) -> tuple[str, str]:
-    """First and last name of a player."""
-    if row["displayName"]:
-        first, _, last = row["displayName"].partition(" ")
-        return first, last
-    return row["FirstName"] or "", row["LastName"] or ""
+    return found
 
 
 def _game(row: Row) -> Game:
@@ -118,27 +135,36 @@ def _game(row: Row) -> Game:
     )
 
 
-def _play(game: Game, play_id: int, rows: pl.DataFrame, tables: _Tables) -> Play:
+def _play(game: Game, play_id: int, rows: pl.DataFrame, records: _Records) -> Play:
     key = (int(game.game_id), play_id)
-    row = tables.plays[key]
+    row = records.plays[key]
     offense_team, description = row["possessionTeam"] or "", row["playDescription"] or ""
     samples = Samples.from_columns(
         {"tag_id": rows["tag"].to_numpy(), "frame": rows["frameId"].to_numpy()}
         | {name: rows[column].to_numpy() for name, column in MEASURES.items()}
     )
-    participants = _participants(rows, {"home": game.home_team, "away": game.away_team}, tables)
+    if records.people is None:
+        people = _people(rows.filter(~pl.col("is_ball") & pl.col("nflId").is_not_null()).unique("nflId"))
+    else:
+        people = records.people
+    participants = _participants(rows, _teams(game, offense_team), people)
     events = _events(rows)
     places_at = partial(_places, samples, {tag: p.participant_id for p in participants for tag in p.tag_ids})
     snap = next((event.frame for event in events if event.name in _SNAPS), int(samples.frame.min()))
     offense = [p for p in participants if p.kind is ParticipantKind.PLAYER and p.team_id == offense_team]
     defense = [p for p in participants if p.kind is ParticipantKind.PLAYER and p.team_id != offense_team]
     direction = _direction(rows, offense, defense, places_at(snap))
+    roles = _roles(rows)
 
     def target(receivers: list[Participant], places: Places) -> str:
-        if key in tables.targets:
-            return str(tables.targets[key] or "")
-        return target_of(description, receivers, tables.names, places)
+        if roles:
+            return roles.get(_TARGET_ROLE, "")
+        if key in records.targets:
+            return str(records.targets[key] or "")
+        names = {name: (person.first_name, person.last_name) for name, person in people.items()}
+        return target_of(description, receivers, names, places)
 
+    is_nullified = row["playNullifiedByPenalty"] or "no play" in description.lower()
     rate, start_time = _timing(rows, game.start_time)
     return Play(
         game_id=game.game_id,
@@ -149,27 +175,45 @@ def _play(game: Game, play_id: int, rows: pl.DataFrame, tables: _Tables) -> Play
         start_time=start_time,
         participants=participants,
         events=events,
-        forward_pass=find_pass(row["passResult"], events, offense, places_at, target),
+        forward_pass=find_pass(row["passResult"], events, offense, places_at, target, roles.get(_PASSER_ROLE)),
         situation=_situation(row, offense_team == game.home_team, direction, places_at(snap)),
-        state=PlayState.NULLIFIED if "no play" in description.lower() else PlayState.COMPLETE,
+        state=PlayState.NULLIFIED if is_nullified else PlayState.COMPLETE,
         description=description[:_LONGEST_DESCRIPTION],
         samples=samples,
     )
 
 
-def _participants(rows: pl.DataFrame, teams: Mapping[str, str], tables: _Tables) -> tuple[Participant, ...]:
+def _teams(game: Game, offense_team: str) -> dict[str, str]:
+    """Team abbreviations by what the team column may say."""
+    other = game.away_team if offense_team == game.home_team else game.home_team
+    sides = {"home": game.home_team, "away": game.away_team, "Offense": offense_team, "Defense": other}
+    return sides | {team: team for team in (game.home_team, game.away_team)}
+
+
+def _roles(rows: pl.DataFrame) -> dict[str, str]:
+    """Who has which role, where the rows tell."""
+    if "playerRole" not in rows.columns:
+        return {}
+    told = rows.select("playerRole", "tag").drop_nulls().unique()
+    return {role: str(tag) for role, tag in told.iter_rows()}
+
+
+def _participants(
+    rows: pl.DataFrame, teams: Mapping[str, str], people: Mapping[str, _Person]
+) -> tuple[Participant, ...]:
     found = []
-    people = rows.filter(~pl.col("is_ball")).unique("tag", keep="first", maintain_order=True)
-    for tag, team, jersey in people.select("tag", "team", "jerseyNumber").iter_rows():
+    wearers = rows.filter(~pl.col("is_ball")).unique("tag", keep="first", maintain_order=True)
+    for tag, team, jersey in wearers.select("tag", "team", "jerseyNumber").iter_rows():
         name = str(tag)
-        if name in tables.names:
+        if name in people:
+            person = people[name]
             found.append(
                 Participant(
                     participant_id=name,
                     kind=ParticipantKind.PLAYER,
-                    display_name=" ".join(filter(None, tables.names[name])),
+                    display_name=" ".join(filter(None, (person.first_name, person.last_name))),
                     team_id=teams.get(team, ""),
-                    position=tables.positions[name],
+                    position=person.position,
                     jersey_number=-1 if jersey is None else jersey,
                     tag_ids=(tag,),
                     league_player_id=name,

@@ -10,7 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from ghostback.bigdatabowl.files import EASTERN, MEASURES, BigDataBowlError
+from ghostback.bigdatabowl.files import BigDataBowlError
+from ghostback.bigdatabowl.layouts import EASTERN, MEASURES
 from ghostback.bigdatabowl.passes import OUTCOMES
 from ghostback.play import FIELD_LENGTH, Game, Participant, ParticipantKind, PassOutcome, Play, PlayState
 
