@@ -150,10 +150,11 @@ def _mark_conflicts(
     """
     keys = rows[placed] * 2**32 + frame[placed]
     ordered = np.argsort(keys, kind="stable")
-    for same in np.split(placed[ordered], np.flatnonzero(np.diff(keys[ordered])) + 1):
-        fit = np.flatnonzero(reasons[same] == Reason.FIT)
-        if len(fit):
-            reasons[same[fit[0] + 1 :]] = Reason.CONFLICTING_DUPLICATE
+    placed, keys = placed[ordered], keys[ordered]
+    fit = reasons[placed] == Reason.FIT
+    fit_before = np.cumsum(fit) - fit
+    first = np.searchsorted(keys, keys)
+    reasons[placed[fit_before > fit_before[first]]] = Reason.CONFLICTING_DUPLICATE
 
 
 def _words(column: NDArray[np.generic]) -> list[NDArray[np.uint32]]:

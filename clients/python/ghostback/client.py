@@ -12,7 +12,7 @@ import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
 
-from ghostback import convert, wire
+from ghostback import convert, streams, wire
 from ghostback.features.v1 import features_service_pb2
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Game, Play, Samples
@@ -46,12 +46,12 @@ Points = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the services listen, `host:port`."""
+    """Where the services listen, `host:port`; empty for those that are not called."""
 
-    ingest: str
-    features: str
-    predict: str
-    score: str
+    ingest: str = ""
+    features: str = ""
+    predict: str = ""
+    score: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,27 +201,42 @@ class Client:
             batches: what to send.
             stream: a name, to go on after a broken connection: call again with the same batches from
                 the first on, and those that the server has on disk are not sent again.
+
+        Raises:
+            Exception: what the batches raise, once those before are acknowledged.
         """
         request = wire.view(ingest_service_pb2.StreamTagsRequest)
         first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        failures: list[Exception] = []
 
         async def requests() -> AsyncIterator[Message]:
-            if stream:
-                yield request(stream=stream)
-            start = await first if stream else 0
-            sequence = 0
-            async for play, samples in batches:
-                if sequence >= start:
-                    yield request(play=play, sequence=sequence, samples=convert.samples_to_message(samples))
-                sequence += 1
+            try:
+                if stream:
+                    yield request(stream=stream)
+                start = await first if stream else 0
+                sequence = 0
+                async for play, samples in batches:
+                    if sequence >= start:
+                        yield request(play=play, sequence=sequence, samples=convert.samples_to_message(samples))
+                    sequence += 1
+            except Exception as error:
+                failures.append(error)
 
-        async for response in self.ingest.StreamTags(requests()):
-            if stream and not first.done():
-                first.set_result(response.next_sequence)
-                continue
-            yield Acknowledgement(
-                response.sequence, response.accepted_count, response.duplicate_count, _counts(response.quarantined)
-            )
+        call = self.ingest.StreamTags(requests())
+        streams.keep_server_status(call)
+        try:
+            async for response in call:
+                if stream and not first.done():
+                    first.set_result(response.next_sequence)
+                    continue
+                yield Acknowledgement(
+                    response.sequence, response.accepted_count, response.duplicate_count, _counts(response.quarantined)
+                )
+        finally:
+            first.cancel()
+            call.cancel()
+        if failures:
+            raise failures[0]
 
     async def get_play(self, name: str) -> Play:
         """A play with its clean samples."""
@@ -332,6 +347,8 @@ class Client:
         yield result
 
     def _stub(self, address: str, module: object, service: str) -> SimpleNamespace:
+        if not address:
+            return SimpleNamespace()
         channel = grpc.aio.insecure_channel(
             address,
             options=[
