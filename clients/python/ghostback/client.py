@@ -273,6 +273,20 @@ class Client:
         response = await self.ingest.GetQualityReport(request, timeout=self._timeout)
         return QualityReport(response.accepted_count, response.duplicate_count, _counts(response.quarantined))
 
+    async def list_quarantined(self, play: str) -> AsyncIterator[tuple[Samples, list[str]]]:
+        """The samples of a play that are in quarantine, as sent, with their reasons; some thousands at a time."""
+        token = ""
+        while True:
+            request = wire.view(ingest_service_pb2.ListQuarantinedSamplesRequest)(
+                parent=play, page_size=10_000, page_token=token
+            )
+            response = await self.ingest.ListQuarantinedSamples(request, timeout=self._timeout)
+            if response.reasons:
+                yield convert.samples_from_message(response.samples), [_reason(reason) for reason in response.reasons]
+            token = response.next_page_token
+            if not token:
+                return
+
     async def predict_ghosts(
         self, play: str | Play, target_ids: Sequence[str] = (), defender_ids: Sequence[str] = (), model: str = ""
     ) -> Prediction:
@@ -367,5 +381,8 @@ def _source(play: str | Play) -> source_pb2.PlaySource:
 
 
 def _counts(messages: Sequence[ingest_service_pb2.QuarantineCount]) -> dict[str, int]:
-    names = ingest_service_pb2.QuarantineReason
-    return {names.Name(m.reason).removeprefix("QUARANTINE_REASON_"): m.count for m in messages}
+    return {_reason(m.reason): m.count for m in messages}
+
+
+def _reason(reason: ingest_service_pb2.QuarantineReason.ValueType) -> str:
+    return ingest_service_pb2.QuarantineReason.Name(reason).removeprefix("QUARANTINE_REASON_")

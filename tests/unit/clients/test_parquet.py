@@ -1,0 +1,48 @@
+"""Parquet files are whole or not there, and have the same columns whatever is in them."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from ghostback import parquet
+from ghostback.play import Samples
+from simulator.game import simulate_game
+
+
+def test_tables_without_rows_have_the_columns_of_tables_with_rows() -> None:
+    plays = simulate_game(41, 4).plays
+    quarantine = [(plays[0].play_id, plays[0].samples.take(slice(0, 3)), ["SPEED", "ANGLE", "SPEED"])]
+    full, empty = parquet.tables(plays, quarantine), parquet.tables([], [])
+    assert tuple(full) == parquet.TABLES
+    for name in parquet.TABLES:
+        assert full[name].schema == empty[name].schema
+        assert len(empty[name]) == 0 < len(full[name])
+    assert full["quarantine"]["reason"].to_list() == ["SPEED", "ANGLE", "SPEED"]
+
+
+def test_samples_say_who_wore_the_tag_and_when() -> None:
+    (play,) = simulate_game(42, 1).plays
+    strange = Samples.concatenate([play.samples, play.samples.take(slice(0, 1))])
+    strange.tag_id[-1] = 999
+    table = parquet.tables([replace(play, samples=strange)], [])["samples"]
+    owners = {tag: p.participant_id for p in play.participants for tag in p.tag_ids} | {999: ""}
+    assert [owners[tag] for tag in table["tag_id"]] == table["participant_id"].to_list()
+    assert (table["seconds"] * play.sample_rate - table["frame"]).abs().max() < 1e-9
+
+
+def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated = simulate_game(43, 2)
+    tables = parquet.tables(simulated.plays, [])
+    written = parquet.write(tmp_path, simulated.game, tables)
+    before = {path: path.read_bytes() for path in written}
+
+    def full(table: pl.DataFrame, file: object) -> None:
+        file.write(b"PAR1 half")  # type: ignore[attr-defined]
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    with pytest.raises(OSError, match="No space left"):
+        parquet.write(tmp_path, simulated.game, tables)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
