@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from ghostback.play import Samples
 from services.ingest.ledger import Judgement, Ledger, judge
 from services.ingest.policies import Policy, Reason
+from services.ingest.revisions import begin_revision, clear_samples
 from services.ingest.rows import PlayKey, counts, is_of, next_completed, pack, roster_of, stored_of
 from services.ingest.schema import BatchRow, PlayRow, QuarantineRow
 
@@ -42,16 +43,16 @@ def rejudge(session: Session, row: PlayRow, policy: Policy) -> Rejudged:
     result = Rejudged(int((fit & ~was_clean).sum()), int((was_clean & ~fit).sum()), counts(reasons))
 
     duplicates = session.scalar(select(func.sum(BatchRow.duplicates)).where(is_of(BatchRow, [key]))) or 0
-    for table in (BatchRow, QuarantineRow):
-        session.execute(delete(table).where(is_of(table, [key])))
-    where = {"game_id": row.game_id, "play_id": row.play_id}
+    is_correction = row.completed is not None and bool(result.released or result.withheld)
+    if is_correction:
+        begin_revision(session, row)
+        row.completed = next_completed(session, row.game_id)
+    clear_samples(session, row)
+    where = {"game_id": row.game_id, "play_id": row.play_id, "since": row.revision}
     session.add(BatchRow(**where, samples=pack(samples.take(fit)), accepted=int(fit.sum()), duplicates=duplicates))
     if len(held):
         session.add(QuarantineRow(**where, samples=pack(held), reasons=reasons.tobytes()))
     row.edits += 1
-    if row.completed is not None and (result.released or result.withheld):
-        row.revision += 1
-        row.completed = next_completed(session, row.game_id)
     return result
 
 

@@ -17,7 +17,7 @@ from ghostback.tracking.v1 import play_pb2, samples_pb2
 from services.common.errors import NotFound
 from services.ingest.policies import Reason
 from services.ingest.rules import Roster
-from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow
+from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow, RevisionRow
 from services.ingest.trajectories import Stored
 
 PlayKey = tuple[str, str]
@@ -40,8 +40,9 @@ class StoredPlay:
     Attributes:
         play: the play.
         revision: counts its versions from 1.
-        created: its place in the order of creation.
-        completed: its place in the order of completions and corrections; None while it is live.
+        created: its place in the order of creation; 0 for an earlier revision.
+        completed: its place in the order of completions and corrections; None while it is live, and
+            for an earlier revision.
     """
 
     play: Play
@@ -81,9 +82,11 @@ def game_of(row: GameRow) -> Game:
     return convert.game_from_message(wire.view(play_pb2.Game).FromString(row.message))
 
 
-def play_of(row: PlayRow) -> StoredPlay:
+def play_of(row: PlayRow | RevisionRow) -> StoredPlay:
     """The play of a row."""
     play = convert.play_from_message(wire.view(play_pb2.Play).FromString(row.message))
+    if isinstance(row, RevisionRow):
+        return StoredPlay(play, row.revision, 0, None)
     return StoredPlay(play, row.revision, row.created, row.completed)
 
 
@@ -94,30 +97,41 @@ def roster_of(message: bytes) -> tuple[Roster, float]:
     return Roster({tag: p.kind == player for p in play.participants for tag in p.tag_ids}), play.sample_rate_hz
 
 
-def is_of(table: type[PlayRow] | type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]) -> ColumnElement[bool]:
-    """Whether a row belongs to one of some plays."""
-    return tuple_(table.game_id, table.play_id).in_(plays)
+def is_of(
+    table: type[PlayRow] | type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey], revision: int | None = None
+) -> ColumnElement[bool]:
+    """Whether a row belongs to one of some plays; of samples, to their present revision or to the one of a number."""
+    is_own = tuple_(table.game_id, table.play_id).in_(plays)
+    if issubclass(table, PlayRow):
+        return is_own
+    if revision is None:
+        return is_own & table.until.is_(None)
+    return is_own & (table.since <= revision) & (table.until.is_(None) | (table.until >= revision))
 
 
 def samples_of(
-    session: Session, table: type[BatchRow] | type[QuarantineRow], plays: Sequence[PlayKey]
+    session: Session,
+    table: type[BatchRow] | type[QuarantineRow],
+    plays: Sequence[PlayKey],
+    revision: int | None = None,
 ) -> dict[PlayKey, list[Samples]]:
-    """Samples of plays as they were stored, in order of arrival."""
+    """Samples of plays, at present or in one revision, as they were stored, in order of arrival."""
     found: defaultdict[PlayKey, list[Samples]] = defaultdict(list)
-    query = select(table.game_id, table.play_id, table.samples).where(is_of(table, plays)).order_by(table.id)
-    for game_id, play_id, blob in session.execute(query):
+    query = select(table.game_id, table.play_id, table.samples).where(is_of(table, plays, revision))
+    for game_id, play_id, blob in session.execute(query.order_by(table.id)):
         found[game_id, play_id].append(unpack(blob))
     return found
 
 
-def stored_of(session: Session, row: PlayRow) -> Stored:
-    """What is stored of a play."""
+def stored_of(session: Session, row: PlayRow | RevisionRow) -> Stored:
+    """What is stored of a play, or of an earlier revision of it."""
     key = row.game_id, row.play_id
-    query = select(QuarantineRow.reasons).where(is_of(QuarantineRow, [key])).order_by(QuarantineRow.id)
+    revision = row.revision if isinstance(row, RevisionRow) else None
+    query = select(QuarantineRow.reasons).where(is_of(QuarantineRow, [key], revision)).order_by(QuarantineRow.id)
     roster, rate = roster_of(row.message)
     return Stored(
-        joined(samples_of(session, BatchRow, [key]).get(key, [])),
-        joined(samples_of(session, QuarantineRow, [key]).get(key, [])),
+        joined(samples_of(session, BatchRow, [key], revision).get(key, [])),
+        joined(samples_of(session, QuarantineRow, [key], revision).get(key, [])),
         np.frombuffer(b"".join(session.scalars(query)), np.uint8),
         roster,
         rate,

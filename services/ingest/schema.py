@@ -46,6 +46,18 @@ class PlayRow(Base):
     writes: Mapped[int]
 
 
+class RevisionRow(Base):
+    """An earlier revision of a play: its message without samples, serialised."""
+
+    __tablename__ = "revisions"
+    __table_args__ = (ForeignKeyConstraint(["game_id", "play_id"], ["plays.game_id", "plays.play_id"]),)
+
+    game_id: Mapped[str] = mapped_column(primary_key=True)
+    play_id: Mapped[str] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True)
+    message: Mapped[bytes]
+
+
 class StreamRow(Base):
     """A named stream, and the number of its first batch that is not on disk."""
 
@@ -56,7 +68,10 @@ class StreamRow(Base):
 
 
 class BatchRow(Base):
-    """Clean samples of a play that were stored together, as one compressed blob."""
+    """Clean samples of a play that were stored together, as one compressed blob.
+
+    They belong to the revisions of the play from `since` to `until`; to the present one where that is empty.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -67,13 +82,18 @@ class BatchRow(Base):
     id: Mapped[int] = mapped_column(BIGINT, primary_key=True, autoincrement=True)
     game_id: Mapped[str]
     play_id: Mapped[str]
+    since: Mapped[int]
+    until: Mapped[int | None]
     samples: Mapped[bytes]
     accepted: Mapped[int]
     duplicates: Mapped[int]
 
 
 class QuarantineRow(Base):
-    """Quarantined samples of a play that were stored together, as one blob, and the reason of each as a byte."""
+    """Quarantined samples of a play that were stored together, as one blob, and the reason of each as a byte.
+
+    They belong to revisions as those of a `BatchRow` do.
+    """
 
     __tablename__ = "quarantine"
     __table_args__ = (
@@ -84,5 +104,7 @@ class QuarantineRow(Base):
     id: Mapped[int] = mapped_column(BIGINT, primary_key=True, autoincrement=True)
     game_id: Mapped[str]
     play_id: Mapped[str]
+    since: Mapped[int]
+    until: Mapped[int | None]
     samples: Mapped[bytes]
     reasons: Mapped[bytes]

@@ -74,7 +74,7 @@ class IngestServicer:
             message = await self._masked(ids, request)
         message.ClearField("samples")
         play = requests.play(message)
-        stored = await self._run(lambda: self._store.put_play(play))
+        stored = await self._run(lambda: self._store.put_play(play, request.resend_samples))
         if stored.play.state is not PlayState.LIVE:
             async with self._completed:
                 self._completed.notify_all()
@@ -132,10 +132,10 @@ class IngestServicer:
         ids = requests.play_ids(request.name, "name")
         _check_mask(request.read_mask, "read_mask")
         wanted = set(request.read_mask.paths)
-        message = _message(await self._run(lambda: self._store.play(*ids)))
+        message = _message(await self._run(lambda: self._store.play(*ids, request.revision)))
         response = wire.view(pb.GetPlayResponse)()
         if not wanted or "samples" in wanted:
-            mended = await self._run(lambda: self._store.trajectories(*ids))
+            mended = await self._run(lambda: self._store.trajectories(*ids, request.revision))
             if len(mended.samples):
                 message.samples.CopyFrom(convert.samples_to_message(mended.samples))
             for repair in mended.repairs:

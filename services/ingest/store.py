@@ -19,6 +19,7 @@ from services.ingest.ledger import Judgement, Ledger, judge
 from services.ingest.policies import Policy, Reason
 from services.ingest.quality import Quality, quality_of
 from services.ingest.rejudging import Rejudged, name_strangers, rejudge
+from services.ingest.revisions import begin_revision, clear_samples, existing_revision
 from services.ingest.rows import (
     Batch,
     PlayKey,
@@ -105,8 +106,12 @@ class Store:
             query = select(GameRow).where(GameRow.game_id > after).order_by(GameRow.game_id).limit(limit)
             return [game_of(row) for row in session.scalars(query)]
 
-    def put_play(self, play: Play) -> StoredPlay:
-        """Create a play or replace its metadata. A play that was over gets a new revision.
+    def put_play(self, play: Play, resend: bool = False) -> StoredPlay:
+        """Create a play or replace its metadata. If it was over and that changes it, it gets a new revision.
+
+        Args:
+            play: the play; its samples are ignored.
+            resend: whether its samples will be sent again: it gets a new revision without any.
 
         Raises:
             NotFound: the game does not exist.
@@ -123,23 +128,27 @@ class Store:
                     session.scalar(select(func.max(PlayRow.created)).filter_by(game_id=play.game_id)) or 0
                 ) + 1
                 session.add(row)
+            elif resend:
+                begin_revision(session, row)
+                clear_samples(session, row)
+            elif row.message == message.SerializeToString():
+                return play_of(row)
             elif row.completed is not None:
-                row.revision += 1
+                begin_revision(session, row)
             row.message = message.SerializeToString()
             row.edits += 1
-            if over:
-                row.completed = next_completed(session, play.game_id)
+            row.completed = next_completed(session, play.game_id) if over else None
             session.flush()
             return play_of(row)
 
-    def play(self, game_id: str, play_id: str) -> StoredPlay:
-        """A play without samples.
+    def play(self, game_id: str, play_id: str, revision: int = 0) -> StoredPlay:
+        """A play without samples; of a revision, 0 meaning the present one.
 
         Raises:
-            NotFound: there is none of that id.
+            NotFound: there is none of that id, or it has no such revision.
         """
         with self._database.session() as session:
-            return play_of(existing_play(session, game_id, play_id))
+            return play_of(existing_revision(session, game_id, play_id, revision))
 
     def play_ids(self, game_id: str) -> list[str]:
         """Ids of all plays of a game, in order of creation.
@@ -196,7 +205,7 @@ class Store:
                 judgements = self._judge(known, sent)
                 for key, samples, judgement in zip(known, sent, judgements, strict=True):
                     name_strangers(session, key, samples, judgement)
-                self._insert(session, known, sent, judgements, packed)
+                self._insert(session, [found[key] for key in known], sent, judgements, packed)
                 self._count_writes(session, known)
                 _advance(session, [batch for batch in batches if batch.play in found])
                 for key, judgement in zip(known, judgements, strict=True):
@@ -216,14 +225,14 @@ class Store:
             row = session.get(StreamRow, stream)
             return row.next_sequence if row else 0
 
-    def trajectories(self, game_id: str, play_id: str) -> Trajectories:
-        """The samples of a play after cleaning.
+    def trajectories(self, game_id: str, play_id: str, revision: int = 0) -> Trajectories:
+        """The samples of a play after cleaning; of a revision, 0 meaning the present one.
 
         Raises:
-            NotFound: there is no such play.
+            NotFound: there is no such play, or it has no such revision.
         """
         with self._database.session() as session:
-            return mend(stored_of(session, existing_play(session, game_id, play_id)), self._policy)
+            return mend(stored_of(session, existing_revision(session, game_id, play_id, revision)), self._policy)
 
     def quality(self, game_id: str, play_id: str | None) -> Quality:
         """What became of all samples of a play, or of a game.
@@ -272,7 +281,7 @@ class Store:
         """
         with self._database.session() as session:
             existing_play(session, game_id, play_id)
-            query = select(QuarantineRow).filter_by(game_id=game_id, play_id=play_id)
+            query = select(QuarantineRow).where(is_of(QuarantineRow, [(game_id, play_id)]))
             found = session.scalars(query.order_by(QuarantineRow.id)).all()
             samples = Samples.concatenate([unpack(row.samples) for row in found])
             reasons = np.frombuffer(b"".join(row.reasons for row in found), np.uint8)
@@ -301,7 +310,7 @@ class Store:
     def _insert(
         self,
         session: Session,
-        plays: list[PlayKey],
+        plays: list[PlayRow],
         samples: list[Samples],
         judgements: list[Judgement],
         packed: list[Future[bytes]],
@@ -311,8 +320,8 @@ class Store:
         What was packed while it was judged is of use where all of it is clean.
         """
         clean, quarantine = [], []
-        for (game_id, play_id), sent, judgement, whole in zip(plays, samples, judgements, packed, strict=True):
-            where = {"game_id": game_id, "play_id": play_id}
+        for row, sent, judgement, whole in zip(plays, samples, judgements, packed, strict=True):
+            where = {"game_id": row.game_id, "play_id": row.play_id, "since": row.revision}
             faulty = judgement.reasons != Reason.FIT
             fit = ~faulty & ~judgement.duplicate
             accepted, duplicates = int(fit.sum()), int(judgement.duplicate.sum())

@@ -185,11 +185,19 @@ class Client:
         request = wire.view(ingest_service_pb2.UpdateGameRequest)(game=convert.game_to_message(game))
         await self.ingest.UpdateGame(request, timeout=self._timeout)
 
-    async def update_play(self, play: Play, fields: Sequence[str] = ()) -> None:
-        """Create a play or update its metadata: the named fields, or all of them."""
+    async def update_play(self, play: Play, fields: Sequence[str] = (), resend_samples: bool = False) -> None:
+        """Create a play or update its metadata: the named fields, or all of them.
+
+        Args:
+            play: the play; its samples are ignored.
+            fields: names of the fields to change; all of them when empty.
+            resend_samples: whether corrected tags of it will be streamed again; it gets a new revision
+                without samples, and those before keep theirs.
+        """
         request = wire.view(ingest_service_pb2.UpdatePlayRequest)(play=convert.play_to_message(play))
         request.play.ClearField("samples")
         request.update_mask.paths.extend(fields)
+        request.resend_samples = resend_samples
         await self.ingest.UpdatePlay(request, timeout=self._timeout)
 
     async def stream_tags(
@@ -238,9 +246,9 @@ class Client:
         if failures:
             raise failures[0]
 
-    async def get_play(self, name: str) -> Play:
-        """A play with its clean samples."""
-        request = wire.view(ingest_service_pb2.GetPlayRequest)(name=name)
+    async def get_play(self, name: str, revision: int = 0) -> Play:
+        """A play with its clean samples; of a revision, 0 meaning the latest."""
+        request = wire.view(ingest_service_pb2.GetPlayRequest)(name=name, revision=revision)
         return convert.play_from_message((await self.ingest.GetPlay(request, timeout=self._timeout)).play)
 
     async def list_games(self) -> AsyncIterator[Game]:

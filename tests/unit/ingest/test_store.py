@@ -120,6 +120,57 @@ def test_a_correction_of_a_play_that_is_over_is_a_new_revision_told_again(store:
     assert [s.play.play_id for s in store.completed(game_id, before[-1].completed or 0, 10)] == [play_id]
 
 
+def test_the_same_metadata_again_is_no_correction(store: Store, game: SimulatedGame) -> None:
+    before = store.play(*ids(game))
+    assert store.put_play(game.plays[0]) == before
+
+
+def test_an_earlier_revision_keeps_its_metadata_and_samples(store: Store, game: SimulatedGame) -> None:
+    play, (game_id, play_id) = game.plays[0], ids(game)
+    samples, half = play.samples.sorted_by_frame(), len(play.samples) // 2
+    append(store, ids(game), samples.take(slice(0, half)))
+    store.put_play(replace(play, description="corrected"))
+    append(store, ids(game), samples.take(slice(half, None)))
+    assert [store.play(game_id, play_id, n).play.description for n in (1, 2, 0)] == [play.description] + 2 * [
+        "corrected"
+    ]
+    assert store.trajectories(game_id, play_id, 1).samples == samples.take(slice(0, half))
+    assert store.trajectories(game_id, play_id).samples == samples
+    with pytest.raises(NotFound, match=f"plays/{play_id} has no revision 3, the latest is 2"):
+        store.play(game_id, play_id, 3)
+
+
+def test_samples_that_are_sent_again_make_a_revision_of_their_own(store: Store, game: SimulatedGame) -> None:
+    play = game.plays[0]
+    corrected = replace(play.samples, y=play.samples.y + np.float32(0.25))
+    append(store, ids(game), play.samples)
+    lost = replace(play.samples.take(slice(0, 3)), x=np.full(3, np.nan, np.float32), frame=np.full(3, 900, np.int32))
+    append(store, ids(game), lost)
+    assert store.put_play(play, resend=True).revision == 2
+    assert len(store.trajectories(*ids(game)).samples) == 0
+    assert append(store, ids(game), corrected).accepted == len(corrected)
+    assert store.trajectories(*ids(game)).samples == corrected.sorted_by_frame()
+    assert store.trajectories(*ids(game), 1).samples == play.samples.sorted_by_frame()
+    quality = store.quality(*ids(game))
+    assert (quality.accepted, quality.quarantined) == (len(corrected), {})
+
+
+def test_a_replay_of_the_quarantine_keeps_the_samples_of_the_revision_before(url: str, game: SimulatedGame) -> None:
+    samples = game.plays[0].samples
+    fast = replace(samples, speed=np.where(np.arange(len(samples)) % 50 == 7, np.float32(40), samples.speed))
+    kept = opened_with(url, game, "archive")
+    append(kept, ids(game), fast)
+    before = kept.trajectories(*ids(game)).samples
+    kept.close()
+    strict = opened_with(url, game)
+    for again in (False, True):
+        assert (strict.judge_again(*ids(game)).withheld > 0) is not again
+        assert strict.play(*ids(game)).revision == 2
+        assert len(strict.trajectories(*ids(game)).samples) < len(before)
+        assert strict.trajectories(*ids(game), 1).samples == before
+    strict.close()
+
+
 def test_a_live_play_is_not_told_as_over(store: Store, game: SimulatedGame) -> None:
     live = replace(game.plays[0], play_id="live", state=PlayState.LIVE)
     assert store.put_play(live).completed is None

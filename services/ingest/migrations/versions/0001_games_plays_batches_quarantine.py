@@ -29,6 +29,14 @@ def upgrade() -> None:
     )
     op.create_index("plays_by_creation", "plays", ["game_id", "created"])
     op.create_index("plays_by_completion", "plays", ["game_id", "completed"])
+    op.create_table(
+        "revisions",
+        sa.Column("game_id", sa.String(63), primary_key=True),
+        sa.Column("play_id", sa.String(63), primary_key=True),
+        sa.Column("revision", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("message", sa.LargeBinary, nullable=False),
+        sa.ForeignKeyConstraint(["game_id", "play_id"], ["plays.game_id", "plays.play_id"]),
+    )
     _samples_table(
         "batches",
         sa.Column("accepted", sa.Integer, nullable=False),
@@ -48,6 +56,8 @@ def _samples_table(name: str, *columns: sa.Column[object]) -> None:
         sa.Column("id", _ID, primary_key=True, autoincrement=True),
         sa.Column("game_id", sa.String(63), nullable=False),
         sa.Column("play_id", sa.String(63), nullable=False),
+        sa.Column("since", sa.Integer, nullable=False),
+        sa.Column("until", sa.Integer),
         sa.Column("samples", sa.LargeBinary, nullable=False),
         *columns,
         sa.ForeignKeyConstraint(["game_id", "play_id"], ["plays.game_id", "plays.play_id"]),
