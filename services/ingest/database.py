@@ -2,13 +2,13 @@
 
 import fcntl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
@@ -34,6 +34,8 @@ class Database:
         """
         self._lock = _lock(url)
         self.engine = _open(url)
+        is_sqlite = self.engine.dialect.name == "sqlite"
+        self._reading = self.engine if is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
         try:
             migrate(self.engine)
         except DBAPIError as error:
@@ -45,16 +47,27 @@ class Database:
         if self._lock:
             self._lock.close()
 
-    @contextmanager
-    def session(self) -> Iterator[Session]:
+    def session(self) -> AbstractContextManager[Session]:
         """A transaction.
 
         Raises:
             ResourceExhausted: the disk is full.
             Unavailable: the database cannot be reached, or is locked.
         """
+        return self._transaction(self.engine)
+
+    def snapshot(self) -> AbstractContextManager[Session]:
+        """A transaction that reads one state of the database, whatever others write meanwhile.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        return self._transaction(self._reading)
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Session]:
         try:
-            with Session(self.engine) as session, session.begin():
+            with Session(engine) as session, session.begin():
                 yield session
         except DBAPIError as error:
             cause = str(error.orig)
@@ -106,5 +119,10 @@ def _open(url: str) -> Engine:
         def durable(connection: object, _: object) -> None:
             for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
                 connection.execute(f"PRAGMA {pragma}")  # type: ignore[attr-defined]
+            connection.isolation_level = None  # type: ignore[attr-defined]
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: Connection) -> None:
+            connection.exec_driver_sql("BEGIN")
 
     return engine

@@ -24,6 +24,7 @@ from services.ingest.writer import Writer
 
 T = TypeVar("T")
 
+_READERS = 4
 _WATCH_PAGE = 100
 _WATCH_SECONDS = 1.0
 """How soon a play is told of that another server on the same database completed."""
@@ -32,11 +33,13 @@ _UNACKNOWLEDGED = 64
 
 
 class IngestServicer:
-    """Takes in tags, gives out plays. The store is used by one thread of its own."""
+    """Takes in tags, gives out plays. One thread writes to the store, several read from it."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._thread = ThreadPoolExecutor(1, "store")
+        self._readers = ThreadPoolExecutor(_READERS, "read")
+        self._editing = asyncio.Lock()
         self._writer = Writer(store, self._thread)
         self._completed = asyncio.Condition()
 
@@ -44,37 +47,38 @@ class IngestServicer:
         """Finish what is being stored."""
         await self._writer.close()
         await asyncio.to_thread(self._thread.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
 
     async def UpdateGame(self, request: pb.UpdateGameRequest, context: Any) -> Message:
         """Create or replace a game."""
         game = requests.game(request.game)
-        await self._run(lambda: self._store.put_game(game))
+        await self._write(lambda: self._store.put_game(game))
         return wire.view(pb.UpdateGameResponse)(game=convert.game_to_message(game))
 
     async def GetGame(self, request: pb.GetGameRequest, context: Any) -> Message:
         """Give one game."""
         game_id = requests.game_id(request.name, "name")
-        game = await self._run(lambda: self._store.game(game_id))
+        game = await self._read(lambda: self._store.game(game_id))
         return wire.view(pb.GetGameResponse)(game=convert.game_to_message(game))
 
     async def ListGames(self, request: pb.ListGamesRequest, context: Any) -> Message:
         """List games, a page at a time."""
         size = paging.page_size(request.page_size)
         after = paging.read_token("ListGames", request.page_token)
-        games = await self._run(lambda: self._store.games(after, size + 1))
+        games = await self._read(lambda: self._store.games(after, size + 1))
         token = paging.make_token("ListGames", games[size - 1].game_id) if len(games) > size else ""
         return wire.view(pb.ListGamesResponse)(games=map(convert.game_to_message, games[:size]), next_page_token=token)
 
     async def UpdatePlay(self, request: pb.UpdatePlayRequest, context: Any) -> Message:
         """Create a play or update its metadata."""
         ids = requests.play_ids(request.play.name, "play.name")
-        message = request.play
         if request.update_mask.paths:
             _check_mask(request.update_mask, "update_mask", exclude={"name", "revision", "samples"})
-            message = await self._masked(ids, request)
-        message.ClearField("samples")
-        play = requests.play(message)
-        stored = await self._run(lambda: self._store.put_play(play, request.resend_samples))
+        async with self._editing:
+            message = await self._masked(ids, request) if request.update_mask.paths else request.play
+            message.ClearField("samples")
+            play = requests.play(message)
+            stored = await self._write(lambda: self._store.put_play(play, request.resend_samples))
         if stored.play.state is not PlayState.LIVE:
             async with self._completed:
                 self._completed.notify_all()
@@ -96,7 +100,7 @@ class IngestServicer:
                     if request.stream:
                         stream = requests.stream(request.stream, "stream")
                         if not request.play:
-                            await taken.put(await self._run(partial(self._store.next_sequence, stream)))
+                            await taken.put(await self._read(partial(self._store.next_sequence, stream)))
                             continue
                     play = requests.play_ids(request.play, "play")
                     samples = convert.samples_from_message(request.samples)
@@ -132,10 +136,11 @@ class IngestServicer:
         ids = requests.play_ids(request.name, "name")
         _check_mask(request.read_mask, "read_mask")
         wanted = set(request.read_mask.paths)
-        message = _message(await self._run(lambda: self._store.play(*ids, request.revision)))
+        stored = await self._read(lambda: self._store.play(*ids, request.revision))
+        message = _message(stored)
         response = wire.view(pb.GetPlayResponse)()
         if not wanted or "samples" in wanted:
-            mended = await self._run(lambda: self._store.trajectories(*ids, request.revision))
+            mended = await self._read(lambda: self._store.trajectories(*ids, stored.revision))
             if len(mended.samples):
                 message.samples.CopyFrom(convert.samples_to_message(mended.samples))
             for repair in mended.repairs:
@@ -158,7 +163,7 @@ class IngestServicer:
         game_id = requests.game_id(request.parent, "parent")
         size, scope = paging.page_size(request.page_size), f"ListPlays {request.parent}"
         after = int(paging.read_token(scope, request.page_token) or 0)
-        plays = await self._run(lambda: self._store.plays(game_id, after, size + 1))
+        plays = await self._read(lambda: self._store.plays(game_id, after, size + 1))
         token = paging.make_token(scope, str(plays[size - 1].created)) if len(plays) > size else ""
         return wire.view(pb.ListPlaysResponse)(plays=map(_message, plays[:size]), next_page_token=token)
 
@@ -169,7 +174,7 @@ class IngestServicer:
         after = int(paging.read_token(scope, request.resume_token, "resume_token") or 0)
         while True:
             async with self._completed:
-                while not (found := await self._run(lambda: self._store.completed(game_id, after, _WATCH_PAGE))):  # noqa: B023
+                while not (found := await self._read(lambda: self._store.completed(game_id, after, _WATCH_PAGE))):  # noqa: B023
                     with suppress(TimeoutError):
                         await asyncio.wait_for(self._completed.wait(), _WATCH_SECONDS)
             for stored in found:
@@ -180,7 +185,7 @@ class IngestServicer:
     async def GetQualityReport(self, request: pb.GetQualityReportRequest, context: Any) -> Message:
         """Tell what was accepted and quarantined."""
         game_id, play_id = _game_or_play(request.name)
-        quality = await self._run(lambda: self._store.quality(game_id, play_id))
+        quality = await self._read(lambda: self._store.quality(game_id, play_id))
         return wire.view(pb.GetQualityReportResponse)(
             name=request.name,
             accepted_count=quality.accepted,
@@ -194,10 +199,10 @@ class IngestServicer:
     async def ReplayQuarantine(self, request: pb.ReplayQuarantineRequest, context: Any) -> Message:
         """Judge samples again, by the present rules and rosters."""
         game_id, play_id = _game_or_play(request.name)
-        plays = [play_id] if play_id else await self._run(lambda: self._store.play_ids(game_id))
+        plays = [play_id] if play_id else await self._read(lambda: self._store.play_ids(game_id))
         released, withheld, quarantined = 0, 0, Counter[Reason]()
         for each in plays:
-            changed = await self._run(lambda: self._store.judge_again(game_id, each))  # noqa: B023
+            changed = await self._write(lambda: self._store.judge_again(game_id, each))  # noqa: B023
             released, withheld = released + changed.released, withheld + changed.withheld
             quarantined.update(changed.quarantined)
         if released or withheld:
@@ -213,7 +218,7 @@ class IngestServicer:
         size = paging.page_size(request.page_size, default=1_000, limit=convert.MAX_SAMPLES)
         scope = f"ListQuarantinedSamples {request.parent}"
         start = int(paging.read_token(scope, request.page_token) or 0)
-        samples, reasons, more = await self._run(lambda: self._store.quarantined(*ids, start, size))
+        samples, reasons, more = await self._read(lambda: self._store.quarantined(*ids, start, size))
         return wire.view(pb.ListQuarantinedSamplesResponse)(
             samples=convert.samples_to_message(samples),
             reasons=reasons.tolist(),
@@ -223,7 +228,7 @@ class IngestServicer:
     async def _masked(self, ids: tuple[str, str], request: pb.UpdatePlayRequest) -> play_pb2.Play:
         """The stored play, or an empty one, with the fields of the mask taken from the request."""
         try:
-            message = _message(await self._run(lambda: self._store.play(*ids)))
+            message = _message(await self._read(lambda: self._store.play(*ids)))
         except NotFound:
             message = wire.view(play_pb2.Play)(name=request.play.name)
         for name in request.update_mask.paths:
@@ -235,7 +240,10 @@ class IngestServicer:
         message.MergeFrom(chosen)
         return message
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def _read(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._readers, work)
+
+    async def _write(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 

@@ -4,10 +4,8 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import bindparam, func, insert, select, update
 from sqlalchemy.orm import Session
 
@@ -17,9 +15,9 @@ from services.common.errors import NotFound
 from services.ingest.database import Database
 from services.ingest.ledger import Judgement, Ledger, judge
 from services.ingest.policies import Policy, Reason
-from services.ingest.quality import Quality, quality_of
+from services.ingest.reader import Reader
 from services.ingest.rejudging import Rejudged, name_strangers, rejudge
-from services.ingest.revisions import begin_revision, clear_samples, existing_revision
+from services.ingest.revisions import begin_revision, clear_samples
 from services.ingest.rows import (
     Batch,
     PlayKey,
@@ -27,7 +25,6 @@ from services.ingest.rows import (
     counts,
     existing_game,
     existing_play,
-    game_of,
     is_of,
     joined,
     next_completed,
@@ -35,11 +32,8 @@ from services.ingest.rows import (
     play_of,
     roster_of,
     samples_of,
-    stored_of,
-    unpack,
 )
 from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow, StreamRow
-from services.ingest.trajectories import Trajectories, mend
 
 _LEDGER_BYTES = 64 * 2**20
 _JUDGED_TOGETHER = 40_000
@@ -63,8 +57,8 @@ class _Known:
     ledger: Ledger
 
 
-class Store:
-    """Games, plays, samples and quarantine in a database. Not for use by several threads at once."""
+class Store(Reader):
+    """Games, plays, samples and quarantine in a database; what is not inherited is for one thread at a time."""
 
     def __init__(self, url: str, policy: Policy) -> None:
         """Open the database, and make its tables where they are missing.
@@ -76,9 +70,8 @@ class Store:
         Raises:
             OSError: the database cannot be opened, or another server has it open.
         """
-        self._policy = policy
+        super().__init__(Database(url), policy)
         self._ledgers: OrderedDict[PlayKey, _Known] = OrderedDict()
-        self._database = Database(url)
         self._packers = ThreadPoolExecutor(2, "pack")
 
     def close(self) -> None:
@@ -90,21 +83,6 @@ class Store:
         """Create a game or replace it."""
         with self._database.session() as session:
             session.merge(GameRow(game_id=game.game_id, message=convert.game_to_message(game).SerializeToString()))
-
-    def game(self, game_id: str) -> Game:
-        """A game.
-
-        Raises:
-            NotFound: there is none of that id.
-        """
-        with self._database.session() as session:
-            return game_of(existing_game(session, game_id))
-
-    def games(self, after: str, limit: int) -> list[Game]:
-        """Games in order of id, from after an id on."""
-        with self._database.session() as session:
-            query = select(GameRow).where(GameRow.game_id > after).order_by(GameRow.game_id).limit(limit)
-            return [game_of(row) for row in session.scalars(query)]
 
     def put_play(self, play: Play, resend: bool = False) -> StoredPlay:
         """Create a play or replace its metadata. If it was over and that changes it, it gets a new revision.
@@ -140,41 +118,6 @@ class Store:
             row.completed = next_completed(session, play.game_id) if over else None
             session.flush()
             return play_of(row)
-
-    def play(self, game_id: str, play_id: str, revision: int = 0) -> StoredPlay:
-        """A play without samples; of a revision, 0 meaning the present one.
-
-        Raises:
-            NotFound: there is none of that id, or it has no such revision.
-        """
-        with self._database.session() as session:
-            return play_of(existing_revision(session, game_id, play_id, revision))
-
-    def play_ids(self, game_id: str) -> list[str]:
-        """Ids of all plays of a game, in order of creation.
-
-        Raises:
-            NotFound: there is no such game.
-        """
-        with self._database.session() as session:
-            existing_game(session, game_id)
-            return list(session.scalars(select(PlayRow.play_id).filter_by(game_id=game_id).order_by(PlayRow.created)))
-
-    def plays(self, game_id: str, after: int, limit: int) -> list[StoredPlay]:
-        """Plays of a game in order of creation, from after a place in it on.
-
-        Raises:
-            NotFound: there is no such game.
-        """
-        return self._plays(game_id, PlayRow.created, after, limit)
-
-    def completed(self, game_id: str, after: int, limit: int) -> list[StoredPlay]:
-        """Plays of a game that are over, in order of completion or correction, from after a place in it on.
-
-        Raises:
-            NotFound: there is no such game.
-        """
-        return self._plays(game_id, PlayRow.completed, after, limit)
 
     def append(self, batches: Sequence[Batch]) -> list[Receipt | NotFound]:
         """Judge batches and store them, in one transaction. When this returns, they are on disk.
@@ -219,35 +162,6 @@ class Store:
             n_bytes -= self._ledgers.popitem(last=False)[1].ledger.n_bytes
         return [results[i] for i in range(len(batches))]
 
-    def next_sequence(self, stream: str) -> int:
-        """Number of the first batch of a named stream that is not on disk."""
-        with self._database.session() as session:
-            row = session.get(StreamRow, stream)
-            return row.next_sequence if row else 0
-
-    def trajectories(self, game_id: str, play_id: str, revision: int = 0) -> Trajectories:
-        """The samples of a play after cleaning; of a revision, 0 meaning the present one.
-
-        Raises:
-            NotFound: there is no such play, or it has no such revision.
-        """
-        with self._database.session() as session:
-            return mend(stored_of(session, existing_revision(session, game_id, play_id, revision)), self._policy)
-
-    def quality(self, game_id: str, play_id: str | None) -> Quality:
-        """What became of all samples of a play, or of a game.
-
-        Raises:
-            NotFound: there is no such play or game.
-        """
-        with self._database.session() as session:
-            if play_id is None:
-                existing_game(session, game_id)
-                rows = session.scalars(select(PlayRow).filter_by(game_id=game_id)).all()
-            else:
-                rows = [existing_play(session, game_id, play_id)]
-            return quality_of(session, rows, self._policy)
-
     def judge_again(self, game_id: str, play_id: str) -> Rejudged:
         """Judge all samples of a play again, the quarantined ones too, by the present rules and roster.
 
@@ -264,35 +178,6 @@ class Store:
             result = rejudge(session, row, self._policy)
         self._ledgers.pop(key, None)
         return result
-
-    def quarantined(
-        self, game_id: str, play_id: str, start: int, limit: int
-    ) -> tuple[Samples, NDArray[np.uint8], bool]:
-        """Quarantined samples of a play in order of arrival, their reasons, and whether there are more.
-
-        Args:
-            game_id: the game.
-            play_id: the play.
-            start: how many to leave out at the beginning.
-            limit: how many to give at most.
-
-        Raises:
-            NotFound: there is no such play.
-        """
-        with self._database.session() as session:
-            existing_play(session, game_id, play_id)
-            query = select(QuarantineRow).where(is_of(QuarantineRow, [(game_id, play_id)]))
-            found = session.scalars(query.order_by(QuarantineRow.id)).all()
-            samples = Samples.concatenate([unpack(row.samples) for row in found])
-            reasons = np.frombuffer(b"".join(row.reasons for row in found), np.uint8)
-            page = slice(start, start + limit)
-            return samples.take(page), reasons[page], len(samples) > start + limit
-
-    def _plays(self, game_id: str, order: Any, after: int, limit: int) -> list[StoredPlay]:
-        with self._database.session() as session:
-            existing_game(session, game_id)
-            query = select(PlayRow).filter_by(game_id=game_id).where(order > after).order_by(order).limit(limit)
-            return [play_of(row) for row in session.scalars(query)]
 
     def _lock_plays(self, session: Session, keys: Sequence[PlayKey]) -> dict[PlayKey, PlayRow]:
         """Those of the plays that exist; nobody else writes to them in this transaction."""
