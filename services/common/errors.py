@@ -8,6 +8,8 @@ chassis turns them into gRPC statuses (`services/common/status.py`).
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_MOST_VIOLATIONS = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -42,8 +44,8 @@ class InvalidInput(DomainError):
     """The request itself is wrong, whatever the state of the system."""
 
     def __init__(self, reason: str, violations: Sequence[Violation]) -> None:
-        super().__init__(reason, "; ".join(f"{v.field}: {v.description}" for v in violations))
-        self.violations = tuple(violations)
+        self.violations = tuple(violations[:_MOST_VIOLATIONS])
+        super().__init__(reason, "; ".join(f"{v.field}: {v.description}" for v in self.violations))
 
 
 class NotFound(DomainError):

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
 from prometheus_client import Counter, Gauge, Histogram
 
 from ghostback.convert import InvalidMessage
 from services.common import status
-from services.common.errors import DomainError
+from services.common.budget import Budget
+from services.common.errors import DomainError, InvalidInput, ResourceExhausted, Violation
+
+_PARSED = 50
+"""Bytes that a byte of a request may take when it is parsed, at worst: a message without fields has two."""
+
+Parse = Callable[[bytes], Any]
 
 REQUEST_ID_KEY = "x-request-id"
 
@@ -39,6 +47,16 @@ _SECONDS = Histogram(
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of Ghostback's own services; others pass through."""
 
+    def __init__(self, reader_seconds: float, request_bytes: int) -> None:
+        """Set the limits of calls.
+
+        Args:
+            reader_seconds: how long a response of a stream may wait to be read.
+            request_bytes: memory for requests that are read and not yet answered; the others wait as they came.
+        """
+        self._reader_seconds = reader_seconds
+        self._requests = Budget(request_bytes)
+
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
@@ -49,32 +67,61 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith("/ghostback."):
             return handler
+        parse = handler.request_deserializer or bytes
         request = "stream" if handler.request_streaming else "unary"
         response = "stream" if handler.response_streaming else "unary"
-        wrap = _streaming if handler.response_streaming else _unary
+        behaviour = getattr(handler, f"{request}_{response}")
+
+        async def unary(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+            try:
+                async with self._requests.held(_PARSED * len(data)), _around(method, context):
+                    return await behaviour(_parsed(parse, data), context)
+            except grpc.aio.AbortError as aborted:
+                del data
+                raise _without_frames(aborted) from None
+
+        async def stream(data: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            try:
+                async with _around(method, context):
+                    data = self._each(parse, data) if handler.request_streaming else _parsed(parse, data)
+                    async with aclosing(behaviour(data, context)) as responses:
+                        async for response in responses:
+                            await _write(response, context, self._reader_seconds)
+            except grpc.aio.AbortError as aborted:
+                del data
+                raise _without_frames(aborted) from None
+
         make = getattr(grpc, f"{request}_{response}_rpc_method_handler")
-        return make(  # type: ignore[no-any-return]
-            wrap(getattr(handler, f"{request}_{response}"), method),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+        wrapped = stream if handler.response_streaming else unary
+        return make(wrapped, response_serializer=handler.response_serializer)  # type: ignore[no-any-return]
+
+    async def _each(self, parse: Parse, data: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+        """The requests of a stream; memory is held for one until the next is asked for."""
+        async for each in data:
+            async with self._requests.held(_PARSED * len(each)):
+                yield _parsed(parse, each)
 
 
-def _unary(behaviour: Callable[..., Awaitable[Any]], method: str) -> Callable[..., Awaitable[Any]]:
-    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-        async with _around(method, context):
-            return await behaviour(request, context)
-
-    return call
+def _without_frames(error: grpc.aio.AbortError) -> grpc.aio.AbortError:
+    """The error without the frames it passed, which hold the request; gRPC keeps the error in a cycle of references."""
+    error.__context__ = None
+    return error.with_traceback(None)
 
 
-def _streaming(behaviour: Callable[..., AsyncIterator[Any]], method: str) -> Callable[..., AsyncIterator[Any]]:
-    async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-        async with _around(method, context):
-            async for response in behaviour(request, context):
-                yield response
+def _parsed(parse: Parse, data: bytes) -> Any:
+    try:
+        return parse(data)
+    except DecodeError:
+        raise InvalidInput("FIELD_INVALID", [Violation("", "the request is not a message of this method")]) from None
 
-    return call
+
+async def _write(response: Any, context: grpc.aio.ServicerContext[Any, Any], seconds: float) -> None:
+    try:
+        await asyncio.wait_for(context.write(response), seconds)
+    except TimeoutError:
+        raise ResourceExhausted(
+            "READER_TOO_SLOW", f"a response waited for more than {seconds:g} s to be read; open a new stream"
+        ) from None
 
 
 @asynccontextmanager

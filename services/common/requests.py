@@ -15,6 +15,7 @@ from services.common.errors import InvalidInput, Violation
 _ID = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _MAX_PARTICIPANTS = 256
 _MAX_EVENTS = 256
+_MAX_TAGS = 128
 _MAX_SAMPLE_RATE = 240.0
 
 T = TypeVar("T")
@@ -100,6 +101,7 @@ def play(message: play_pb2.Play, field: str = "play") -> Play:
         InvalidInput: some do not; every one is named.
     """
     play_ids(message.name, f"{field}.name")
+    _refuse(list(_excess(message, field)))
     _refuse(list(_play_violations(message, field)))
     return convert.play_from_message(message, field)
 
@@ -126,6 +128,16 @@ def play_to_compute_on(message: play_pb2.Play, field: str = "play") -> Play:
     return result
 
 
+def _excess(message: play_pb2.Play, field: str) -> Iterator[Violation]:
+    for name, limit in (("participants", _MAX_PARTICIPANTS), ("events", _MAX_EVENTS)):
+        if len(getattr(message, name)) > limit:
+            yield Violation(f"{field}.{name}", f"has {len(getattr(message, name))} entries, the limit is {limit}")
+            return
+    n_tags = sum(len(convert.tag_ids(participant)) for participant in message.participants)
+    if n_tags > _MAX_TAGS:
+        yield Violation(f"{field}.participants", f"carry {n_tags} tags, the limit is {_MAX_TAGS}")
+
+
 def _play_violations(message: play_pb2.Play, field: str) -> Iterator[Violation]:
     yield from _required(message, field, offense_team=16)
     if not 0 < message.sample_rate_hz <= _MAX_SAMPLE_RATE:
@@ -134,9 +146,6 @@ def _play_violations(message: play_pb2.Play, field: str) -> Iterator[Violation]:
         )
     if len(message.description) > 1024:
         yield Violation(f"{field}.description", f"has {len(message.description)} characters, the limit is 1,024")
-    for name, limit in (("participants", _MAX_PARTICIPANTS), ("events", _MAX_EVENTS)):
-        if len(getattr(message, name)) > limit:
-            yield Violation(f"{field}.{name}", f"has {len(getattr(message, name))} entries, the limit is {limit}")
     yield from _range(message.situation, f"{field}.situation", "game_clock_s", 0, 900)
     yield from _range(message.situation, f"{field}.situation", "down", 0, 4)
     yield from _range(message.situation, f"{field}.situation", "line_of_scrimmage", 0, 120)

@@ -50,12 +50,14 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with start(settings) as servicers:
         server = grpc.aio.server(
-            interceptors=[CallInterceptor()],
+            interceptors=[CallInterceptor(settings.reader_seconds, settings.request_memory_bytes)],
             maximum_concurrent_rpcs=settings.max_concurrent_calls,
             options=[
                 ("grpc.so_reuseport", 0),
+                ("grpc.experimental.tcp_max_read_chunk_size", 65_536),
+                ("grpc.http2.bdp_probe", 0),
                 ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
+                ("grpc.max_send_message_length", settings.max_response_bytes),
             ],
         )
         health_servicer = health.aio.HealthServicer()

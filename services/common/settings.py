@@ -20,8 +20,15 @@ class ServiceSettings(BaseSettings):
     ] = None
     log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
     drain_seconds: Annotated[float, Field(ge=0, description="How long calls in flight may take at shutdown.")] = 10.0
-    max_message_bytes: Annotated[int, Field(gt=0, description="Largest message taken or sent.")] = 16 * 1024 * 1024
+    max_message_bytes: Annotated[int, Field(gt=0, description="Largest message taken.")] = 16 * 1024 * 1024
+    max_response_bytes: Annotated[int, Field(gt=0, description="Largest message sent.")] = 16 * 1024 * 1024
+    request_memory_bytes: Annotated[
+        int, Field(gt=0, description="Memory for requests being served, 50 bytes for each byte; others wait.")
+    ] = 1024 * 1024 * 1024
     max_concurrent_calls: Annotated[int, Field(gt=0, description="Calls beyond this are refused.")] = 256
+    reader_seconds: Annotated[
+        float, Field(gt=0, description="How long a response of a stream may wait to be read.")
+    ] = 30.0
     upstream_timeout_seconds: Annotated[
         float, Field(gt=0, description="Deadline of calls to other services where the caller set none.")
     ] = 10.0

@@ -21,6 +21,11 @@ class IngestSettings(ServiceSettings):
     Example: python -m services.ingest --database-url sqlite:///.run/ingest.db --port 8441
     """
 
+    max_message_bytes: Annotated[int, Field(gt=0, description="Largest message taken.")] = 1024 * 1024
+    max_concurrent_calls: Annotated[int, Field(gt=0, description="Calls beyond this are refused.")] = 64
+    request_memory_bytes: Annotated[
+        int, Field(gt=0, description="Memory for requests being served, 50 bytes for each byte; others wait.")
+    ] = 64 * 1024 * 1024
     database_url: Annotated[
         str,
         Field(description="Database, as SQLAlchemy names it: sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME."),

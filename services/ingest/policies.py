@@ -95,7 +95,7 @@ class Limits:
     late: float = 1.0
     gap: float = 0.5
     rate: float = 0.4
-    frames: int = 65_536
+    frames: int = 8_192
 
 
 @dataclass(frozen=True)

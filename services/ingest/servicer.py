@@ -103,7 +103,7 @@ class IngestServicer:
                             await taken.put(await self._read(partial(self._store.next_sequence, stream)))
                             continue
                     play = requests.play_ids(request.play, "play")
-                    samples = convert.samples_from_message(request.samples)
+                    samples = convert.batch_from_message(request.samples)
                     await taken.put(
                         (request.sequence, await self._writer.append(Batch(play, samples, stream, request.sequence)))
                     )

@@ -35,7 +35,7 @@ from services.ingest.rows import (
 )
 from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow, StreamRow
 
-_LEDGER_BYTES = 64 * 2**20
+_LEDGER_BYTES = 32 * 2**20
 _JUDGED_TOGETHER = 40_000
 
 
@@ -236,13 +236,10 @@ class Store(Reader):
         for key in plays.keys() & self._ledgers.keys():
             if (self._ledgers[key].edits, self._ledgers[key].writes) != (plays[key].edits, plays[key].writes):
                 del self._ledgers[key]
-        lost = plays.keys() - self._ledgers.keys()
-        written = [key for key in lost if plays[key].writes]
-        clean = samples_of(session, BatchRow, written) if written else {}
-        quarantined = samples_of(session, QuarantineRow, written) if written else {}
-        for key in lost:
+        for key in plays.keys() - self._ledgers.keys():
             ledger = Ledger(*roster_of(plays[key].message), self._policy.limits.frames)
-            if key in clean or key in quarantined:
+            if plays[key].writes:
+                clean, quarantined = (samples_of(session, table, [key]) for table in (BatchRow, QuarantineRow))
                 ledger.recall(joined(clean.get(key, [])), joined(quarantined.get(key, [])))
             self._ledgers[key] = _Known(plays[key].edits, plays[key].writes, ledger)
         for key in plays:

@@ -11,7 +11,9 @@ from services.ingest.store import Receipt, Store
 
 GROUP_SAMPLES = 262_144
 """Samples in a group, unless one batch has more."""
-WAITING_SAMPLES = 1_048_576
+GROUP_PLAYS = 16
+"""Plays in a group."""
+WAITING_SAMPLES = 524_288
 """Samples that wait to be stored, of all streams; more are not taken from the network meanwhile."""
 
 
@@ -77,9 +79,14 @@ class Writer:
                 self._changed.notify_all()
 
     def _next_group(self) -> list[_Waiting]:
-        group = [self._waiting.popleft()]
-        n = len(group[0].batch.samples)
-        while self._waiting and n + len(self._waiting[0].batch.samples) <= GROUP_SAMPLES:
+        group: list[_Waiting] = []
+        plays = set()
+        n = 0
+        while self._waiting:
+            batch = self._waiting[0].batch
+            plays.add(batch.play)
+            n += len(batch.samples)
+            if group and (n > GROUP_SAMPLES or len(plays) > GROUP_PLAYS):
+                break
             group.append(self._waiting.popleft())
-            n += len(group[-1].batch.samples)
         return group

@@ -17,8 +17,8 @@ from ghostback.tracking.v1 import play_pb2, samples_pb2, source_pb2
 
 T = TypeVar("T")
 
-MAX_SAMPLES = 65_536
-"""Most rows of one `Samples` message."""
+MAX_SAMPLES = 16_384
+"""Most rows of a batch."""
 
 _REQUIRED_COLUMNS = ("tag_id", "frame", "x", "y")
 _DIRECTIONS = {
@@ -72,13 +72,11 @@ def samples_from_message(message: samples_pb2.Samples, field: str = "samples") -
         field: its path in the request, for errors.
 
     Raises:
-        InvalidMessage: no rows, too many, or columns of unequal length.
+        InvalidMessage: no rows, or columns of unequal length.
     """
     n = message.sample_count
     if n == 0 and len(message.tag_id) == 0:
         raise InvalidMessage("BATCH_EMPTY", f"{field}.sample_count", "is 0: a batch needs at least one sample")
-    if n > MAX_SAMPLES:
-        raise InvalidMessage("BATCH_TOO_LARGE", f"{field}.sample_count", f"is {n}, the limit is {MAX_SAMPLES}")
     columns = _read_columns(message, field)
     if any(len(columns[name]) != n for name in _REQUIRED_COLUMNS):
         columns = _read_columns(wire.reparse_unpacked(message), field)
@@ -86,6 +84,18 @@ def samples_from_message(message: samples_pb2.Samples, field: str = "samples") -
         if len(column) != n and (len(column) or name in _REQUIRED_COLUMNS):
             raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{name}", f"has {len(column)} values, sample_count is {n}")
     return domain.Samples.from_columns({name: column for name, column in columns.items() if len(column)})
+
+
+def batch_from_message(message: samples_pb2.Samples, field: str = "samples") -> domain.Samples:
+    """Columns of a batch.
+
+    Raises:
+        InvalidMessage: as for `samples_from_message`, or too many rows.
+    """
+    n = message.sample_count
+    if n > MAX_SAMPLES:
+        raise InvalidMessage("BATCH_TOO_LARGE", f"{field}.sample_count", f"is {n}, the limit is {MAX_SAMPLES}")
+    return samples_from_message(message, field)
 
 
 def _read_columns(message: samples_pb2.Samples, field: str) -> dict[str, NDArray[np.generic]]:

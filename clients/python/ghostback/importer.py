@@ -19,7 +19,7 @@ from ghostback.bigdatabowl.angles import AngleCheck
 from ghostback.client import Addresses, Client
 from ghostback.play import Game, Play, PlayState
 
-BATCH_SECONDS = 30.0
+BATCH_SECONDS = 20.0
 CONCURRENT_PLAYS = 16
 _REFUSALS = (grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.OUT_OF_RANGE)
 

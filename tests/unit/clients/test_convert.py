@@ -107,7 +107,7 @@ def test_an_empty_batch_is_refused() -> None:
 
 def test_a_batch_over_the_limit_is_refused() -> None:
     with pytest.raises(convert.InvalidMessage) as caught:
-        convert.samples_from_message(convert.samples_to_message(make_samples(convert.MAX_SAMPLES + 1)))
+        convert.batch_from_message(convert.samples_to_message(make_samples(convert.MAX_SAMPLES + 1)))
     assert caught.value.reason == "BATCH_TOO_LARGE"
 
 
