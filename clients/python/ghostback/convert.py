@@ -77,9 +77,12 @@ def samples_from_message(message: samples_pb2.Samples, field: str = "samples") -
     n = message.sample_count
     if n == 0 and len(message.tag_id) == 0:
         raise InvalidMessage("BATCH_EMPTY", f"{field}.sample_count", "is 0: a batch needs at least one sample")
-    columns = _read_columns(message, field)
-    if any(len(columns[name]) != n for name in _REQUIRED_COLUMNS):
-        columns = _read_columns(wire.reparse_unpacked(message), field)
+    try:
+        columns = _read_columns(wire.with_unpacked(message), field)
+    except ValueError as error:
+        if isinstance(error, InvalidMessage):
+            raise
+        raise InvalidMessage("COLUMNS_UNEQUAL", field, str(error)) from None
     for name, column in columns.items():
         if len(column) != n and (len(column) or name in _REQUIRED_COLUMNS):
             raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{name}", f"has {len(column)} values, sample_count is {n}")

@@ -18,6 +18,7 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, FileDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 from numpy.typing import NDArray
 
 _DTYPES: dict[int, np.dtype[Any]] = {
@@ -73,14 +74,17 @@ def read_column(message: Message, name: str) -> NDArray[Any]:
     """The values of a packed fixed-width field, of a view or of a generated message: (n,), read-only.
 
     Raises:
-        ValueError: the field's bytes are not a whole number of values.
+        ValueError: the field's bytes, or those of a part of them, are not a whole number of values.
     """
     field = message.DESCRIPTOR.fields_by_name[name]
     values = getattr(message, name)
     if field.type != FieldDescriptor.TYPE_BYTES:
         column: NDArray[Any] = np.asarray(values, dtype=_DTYPES[field.type])
         return column
-    return np.frombuffer(values[0] if len(values) == 1 else b"".join(values), _column_dtype(message, name))
+    dtype = _column_dtype(message, name)
+    if any(len(part) % dtype.itemsize for part in values):
+        raise ValueError(f"{name} is not a whole number of values")
+    return np.frombuffer(values[0] if len(values) == 1 else b"".join(values), dtype)
 
 
 def _column_dtype(message: Message, name: str) -> np.dtype[Any]:
@@ -96,14 +100,27 @@ def write_column(message: Message, name: str, values: NDArray[Any]) -> None:
         column.append(np.ascontiguousarray(values, dtype).tobytes())
 
 
-def reparse_unpacked(message: M) -> M:
-    """A generated message with the content of a view, for senders that did not pack their columns.
+def with_unpacked(message: M) -> M:
+    """The message, or a generated one with the same content where its sender did not pack all columns.
 
     A view sees unpacked values as unknown fields; they survive serialisation.
+
+    Raises:
+        ValueError: a column is packed in part; a view does not know the order of the parts.
     """
-    generated = message_factory.GetMessageClass(
-        descriptor_pool.Default().FindMessageTypeByName(message.DESCRIPTOR.full_name)
-    )
+    descriptor = message.DESCRIPTOR
+    columns = [name for owner, name in _COLUMN_DTYPES if owner == descriptor.full_name]
+    if not columns or descriptor.file.pool is not _POOL:
+        return message
+    fields = UnknownFieldSet(message)
+    unknown = {fields[i].field_number for i in range(len(fields))}
+    unpacked = [name for name in columns if descriptor.fields_by_name[name].number in unknown]
+    for name in unpacked:
+        if getattr(message, name):
+            raise ValueError(f"{name} is packed in part")
+    if not unpacked:
+        return message
+    generated = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(descriptor.full_name))
     return cast(M, generated.FromString(message.SerializeToString()))
 
 
