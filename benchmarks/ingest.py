@@ -44,14 +44,19 @@ class Season:
     samples: int
 
     @classmethod
-    def of(cls, samples: int, first: int = 0) -> "Season":
-        """A season of at least so many samples."""
+    def of(cls, samples: int) -> "Season":
+        """A season of about so many samples, one game at least."""
         simulated = simulate_game(SEED, PLAYS)
         plays = tuple(replace(play, samples=_to_and_fro(play.samples, FRAMES)) for play in simulated.plays)
-        a_game = sum(len(play.samples) for play in plays)
+        return cls([replace(simulated.game, game_id="2024")], plays, 0).next(samples)
+
+    def next(self, samples: int) -> "Season":
+        """Another one, of other games."""
+        a_game = sum(len(play.samples) for play in self.plays)
         n = max(1, round(samples / a_game))
-        games = [replace(simulated.game, game_id=f"2024{first + i:06}") for i in range(n)]
-        return cls(games, plays, n * a_game)
+        last = self.games[-1]
+        games = [replace(last, game_id=f"{int(last.game_id) + i}") for i in range(1, n + 1)]
+        return replace(self, games=games, samples=n * a_game)
 
     def batches(self, part: int, parts: int) -> Iterator[tuple[str, Samples]]:
         """Play names and samples, a play a batch, of every so many-th game."""
@@ -78,11 +83,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.ingest",
         description=__doc__,
-        epilog="example: python -m benchmarks.ingest --samples 5000000 --grow-to 10000000",
+        epilog="example: python -m benchmarks.ingest --samples 5000000 --grow-to 20000000",
     )
     parser.add_argument("--samples", type=int, default=30_000_000, help="samples of the season (default: 30 million)")
     parser.add_argument(
-        "--grow-to", type=int, default=0, help="then store up to so many samples, and measure again (default: do not)"
+        "--grow-to",
+        type=int,
+        default=100_000_000,
+        help="samples stored in the end, measured also at 1 and 10 million; 0: the season alone (default: 100 million)",
     )
     parser.add_argument("--live-seconds", type=float, default=20.0, help="length of each live run (default: 20)")
     arguments = parser.parse_args()
@@ -108,18 +116,23 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> dict[str,
                 "ingest", [database, "--policy=strict", "--log-level=warning"], Path(folder), stack
             )
             client = await stack.enter_async_context(Client(Addresses(*[ready["address"]] * 4)))
-            result["samples_per_s"] = await _send(client, season)
-            result["growth"] = [{"stored": season.samples, "samples_per_s": result["samples_per_s"]}]
-            stored = season.samples
-            while stored < arguments.grow_to:
-                more = Season.of(min(9 * stored, arguments.grow_to - stored), first=len(result["growth"]) * 100_000)
-                rate = await _send(client, more)
-                stored += more.samples
-                result["growth"].append({"stored": stored, "samples_per_s": rate})
+            before = [1_000_000, 9_000_000] if arguments.grow_to else []
+            after = arguments.grow_to - sum(before) - season.samples
+            stored, result["growth"], sent = 0, [], season
+            for samples in (*before, season.samples, after):
+                if samples <= 0:
+                    break
+                sent = sent.next(samples)
+                rate = await _send(client, sent)
+                stored += sent.samples
+                step = {"stored": stored, "samples_per_s": rate, "rss_mb": _memory(process.pid, "VmRSS")}
+                result["growth"].append(step)
+                console.print(f"{stored:,} stored, {rate / 1e6:.2f} million/s")
+            result["samples_per_s"] = result["growth"][len(before)]["samples_per_s"]
             for rate in (10, 25):
                 p50, p99 = await _live(client, season, rate, arguments.live_seconds)
                 result |= {f"live{rate}_ack_p50_ms": p50, f"live{rate}_ack_p99_ms": p99}
-            result["rss_mb"] = _peak_memory(process.pid)
+            result["rss_mb"] = _memory(process.pid, "VmHWM")
             result["stored_bytes_per_sample"] = Path(folder, "ingest.db").stat().st_size / stored
     return result
 
@@ -159,7 +172,7 @@ async def _live(client: Client, season: Season, rate: int, seconds: float) -> tu
         await client.update_game(replace(season.games[0], game_id=own.game_id))
         await client.update_play(own)
         sent: dict[int, float] = {}
-        clock = asyncio.get_running_loop().time
+        clock = time.perf_counter
         first = clock() + number / LIVE_GAMES / rate
 
         async def batches() -> AsyncIterator[tuple[str, Samples]]:
@@ -181,10 +194,10 @@ async def _live(client: Client, season: Season, rate: int, seconds: float) -> tu
     return float(np.percentile(waits, 50)), float(np.percentile(waits, 99))
 
 
-def _peak_memory(pid: int) -> float:
-    """Most memory a process ever had, MB."""
+def _memory(pid: int, which: str) -> float:
+    """Memory of a process now (VmRSS), or the most it ever had (VmHWM), MB."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("VmHWM:"):
+        if line.startswith(which):
             return int(line.split()[1]) / 1024
     raise RuntimeError("the system does not tell the memory of processes")
 
@@ -201,16 +214,19 @@ def _show(result: dict[str, Any]) -> None:
         ("the same rules in pandas", "pandas_samples_per_s"),
     ):
         table.add_row(way, f"{result[name] / 1e6:.2f}", f"{ours / result[name]:.2f} x")
-    for step in result["growth"][1:]:
-        table.add_row(f"ingest, up to {step['stored']:,} stored", f"{step['samples_per_s'] / 1e6:.2f}", "")
-    live = Table(title=f"{LIVE_GAMES} live games, one batch a frame, milliseconds to the acknowledgement")
-    for column in ("Hz", "p50", "p99"):
+    growth = Table(title="as the store grows")
+    for column in ("stored", "million samples/s", "memory, MB"):
+        growth.add_column(column, justify="right")
+    for step in result["growth"]:
+        growth.add_row(f"{step['stored']:,}", f"{step['samples_per_s'] / 1e6:.2f}", f"{step['rss_mb']:.0f}")
+    live = Table(title=f"{LIVE_GAMES} live games, a batch a frame: ms to acknowledgement")
+    for column in ("frames/s of each game", "p50", "p99"):
         live.add_column(column, justify="right")
     for rate in (10, 25):
         live.add_row(str(rate), *(f"{result[f'live{rate}_ack_{p}_ms']:.1f}" for p in ("p50", "p99")))
     console = Console()
-    console.print(table)
-    console.print(live)
+    for each in (table, growth, live):
+        console.print(each)
     console.print(
         f"most memory: {result['rss_mb']:.0f} MB; on disk: {result['stored_bytes_per_sample']:.1f} bytes a sample"
     )

@@ -101,7 +101,8 @@ def judge(batches: Sequence[tuple[Ledger, Samples]], policy: Policy) -> list[Jud
     duplicate = stored == prints
     order, distinct = rules.by_tag(rows, samples.frame)
     if not distinct:
-        duplicate |= _repeated(prints)
+        for part in parts:
+            duplicate[part] |= _repeated(prints[part])
     for ledger, part in zip(ledgers, parts, strict=True):
         if len(ledger.quarantined):
             duplicate[part] |= np.isin(prints[part], ledger.quarantined)

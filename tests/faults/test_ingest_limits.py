@@ -1,10 +1,7 @@
-"""What a hostile, a careless or a slow client, and a broken disk, can do to ingest: nothing that lasts."""
+"""What a hostile, a careless or a slow client can do to ingest: nothing that lasts."""
 
 import asyncio
 import re
-import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,29 +10,16 @@ import grpc.aio
 import numpy as np
 import pytest
 
-from ghostback import convert, feed, wire
-from ghostback.client import Addresses, Client
+from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2 as pb
 from ghostback.play import Play, PlayState, Samples
-from simulator.game import simulate_game
 from tests.failures import failure
-from tests.processes import Server, running
+from tests.faults.live import PLAY, SIMULATED, ingest
+from tests.processes import Server
 
 SERVICE = pb.DESCRIPTOR.services_by_name["IngestService"]
-SIMULATED = simulate_game(61, 1)
-PLAY = replace(SIMULATED.plays[0], state=PlayState.LIVE)
 MEGABYTES = 512
 CALLS = 60
-
-
-@asynccontextmanager
-async def ingest(database: str, *flags: str) -> AsyncIterator[tuple[Server, Client]]:
-    """With a game and a live play in it."""
-    async with running("services.ingest", f"--database-url={database}", *flags) as server:
-        async with Client(Addresses(ingest=server.address)) as client:
-            await client.update_game(SIMULATED.game)
-            await client.update_play(PLAY)
-            yield server, client
 
 
 def peak_megabytes(server: Server) -> int:
@@ -139,24 +123,3 @@ async def test_a_slow_reader_is_told_so_and_goes_on_with_its_resume_token(sqlite
                 seen = [(await again.read()).play.name for _ in range(n_plays - 10)]
             assert len(set(seen)) == n_plays - 10
             again.cancel()
-
-
-async def test_a_locked_database_is_told_as_unavailable_and_ingest_recovers_by_itself(sqlite: str) -> None:
-    async with ingest(sqlite) as (_, client):
-        (batch, *_) = feed.batches(PLAY)
-
-        async def batches() -> AsyncIterator[tuple[str, Samples]]:
-            yield PLAY.name, batch
-
-        other = sqlite3.connect(sqlite.removeprefix("sqlite:///"), isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(grpc.aio.AioRpcError) as raised:
-            _ = [acknowledged async for acknowledged in client.stream_tags(batches())]
-        told = failure(raised.value)
-        assert (told.code, told.reason) == ("UNAVAILABLE", "STORAGE_UNAVAILABLE")
-        assert "locked" in told.message
-        assert len((await client.get_play(PLAY.name)).samples) == 0
-        other.execute("ROLLBACK")
-        other.close()
-        (acknowledged,) = [acknowledged async for acknowledged in client.stream_tags(batches())]
-        assert acknowledged.accepted == len(batch)
