@@ -20,6 +20,7 @@ from benchmarks import ingest_peers as peers
 from deploy.local.suite import start_service
 from ghostback.client import Addresses, Client
 from ghostback.play import Game, Play, Samples
+from simulator.faults import inject_faults
 from simulator.game import simulate_game
 
 SEED = 11
@@ -57,6 +58,11 @@ class Season:
         last = self.games[-1]
         games = [replace(last, game_id=f"{int(last.game_id) + i}") for i in range(1, n + 1)]
         return replace(self, games=games, samples=n * a_game)
+
+    def with_faults(self) -> "Season":
+        """The same plays with faults as real tags have them."""
+        plays = tuple(inject_faults(play, SEED) for play in self.plays)
+        return replace(self, plays=plays, samples=len(self.games) * sum(len(play.samples) for play in plays))
 
     def batches(self, part: int, parts: int) -> Iterator[tuple[str, Samples]]:
         """Play names and samples, a play a batch, of every so many-th game."""
@@ -128,6 +134,9 @@ async def _measure(arguments: argparse.Namespace, console: Console) -> dict[str,
                 step = {"stored": stored, "samples_per_s": rate, "rss_mb": _memory(process.pid, "VmRSS")}
                 result["growth"].append(step)
                 console.print(f"{stored:,} stored, {rate / 1e6:.2f} million/s")
+            sent = sent.next(season.samples // 3).with_faults()
+            result["faulty_samples_per_s"] = await _send(client, sent)
+            stored += sent.samples
             result["samples_per_s"] = result["growth"][len(before)]["samples_per_s"]
             for rate in (10, 25):
                 p50, p99 = await _live(client, season, rate, arguments.live_seconds)
@@ -149,14 +158,20 @@ async def _send(client: Client, season: Season) -> float:
             for batch in season.batches(part, STREAMS):
                 yield batch
 
-        return sum([acknowledged.accepted async for acknowledged in client.stream_tags(batches())])
+        return sum([a.accepted + sum(a.quarantined.values()) async for a in client.stream_tags(batches())])
 
     started = time.perf_counter()
-    accepted = sum(await asyncio.gather(*(stream(part) for part in range(STREAMS))))
+    kept = sum(await asyncio.gather(*(stream(part) for part in range(STREAMS))))
     seconds = time.perf_counter() - started
-    if accepted != season.samples:
-        raise RuntimeError(f"{accepted:,} of {season.samples:,} samples were accepted")
+    expected = len(season.games) * sum(_distinct(play.samples) for play in season.plays)
+    if kept != expected:
+        raise RuntimeError(f"{kept:,} of {expected:,} samples were accepted or quarantined")
     return season.samples / seconds
+
+
+def _distinct(samples: Samples) -> int:
+    """Number of samples but for those sent twice."""
+    return len(np.unique(np.stack([samples.tag_id, samples.frame.astype(np.uint64)]), axis=1).T)
 
 
 async def _live(client: Client, season: Season, rate: int, seconds: float) -> tuple[float, float]:
@@ -209,6 +224,7 @@ def _show(result: dict[str, Any]) -> None:
         table.add_column(column, justify="right")
     for way, name in (
         ("ingest over gRPC, durably acknowledged", "samples_per_s"),
+        ("ingest, one sample in 250 faulty", "faulty_samples_per_s"),
         ("echo over gRPC, the floor", "echo_samples_per_s"),
         ("the same rules in process", "in_process_samples_per_s"),
         ("the same rules in pandas", "pandas_samples_per_s"),

@@ -99,10 +99,9 @@ def judge(batches: Sequence[tuple[Ledger, Samples]], policy: Policy) -> list[Jud
         [ledger.stored(r, samples.frame[part]) for ledger, r, part in zip(ledgers, own_rows, parts, strict=True)]
     )
     duplicate = stored == prints
-    order, distinct = rules.by_tag(rows, samples.frame)
-    if not distinct:
-        for part in parts:
-            duplicate[part] |= _repeated(prints[part])
+    order, shared = rules.by_tag(rows, samples.frame)
+    if len(shared):
+        duplicate[shared] |= _repeated(prints[shared], np.searchsorted(ends, shared, side="right"))
     for ledger, part in zip(ledgers, parts, strict=True):
         if len(ledger.quarantined):
             duplicate[part] |= np.isin(prints[part], ledger.quarantined)
@@ -117,8 +116,8 @@ def judge(batches: Sequence[tuple[Ledger, Samples]], policy: Policy) -> list[Jud
     reasons, last = rules.clean(samples, rows, order, duplicate, tags, last, policy)
     placed = np.isin(reasons, (Reason.FIT, Reason.OUT_OF_ORDER, Reason.CLOCK_BACKWARDS)) & ~duplicate
     reasons[placed & (stored != 0)] = Reason.CONFLICTING_DUPLICATE
-    if not distinct:
-        _mark_conflicts(rows, samples.frame, reasons, np.flatnonzero(placed & (stored == 0)))
+    if len(shared):
+        _mark_conflicts(rows, samples.frame, reasons, shared[(placed & (stored == 0))[shared]])
     fit = (reasons == Reason.FIT) & ~duplicate
     faulty = reasons != Reason.FIT
     for ledger, own, part, tag_part in zip(ledgers, own_rows, parts, tag_parts, strict=True):
@@ -163,8 +162,8 @@ def _words(column: NDArray[np.generic]) -> list[NDArray[np.uint32]]:
     return list(np.ascontiguousarray(column).view(np.uint32).reshape(-1, column.itemsize // 4).T)
 
 
-def _repeated(prints: Prints) -> NDArray[np.bool_]:
-    """(n,) whether the same fingerprint stands further up."""
+def _repeated(prints: Prints, play: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(n,) whether the same fingerprint stands further up, of the same play."""
     again = np.ones(len(prints), bool)
-    again[np.unique(prints, return_index=True)[1]] = False
+    again[np.unique(prints + play.astype(np.uint64) * _FACTORS[0], return_index=True)[1]] = False
     return again

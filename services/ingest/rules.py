@@ -46,24 +46,32 @@ class Tags:
     rate: NDArray[np.float64]
 
 
-def by_tag(rows: NDArray[np.intp], frame: NDArray[np.int32]) -> tuple[NDArray[np.intp], bool]:
-    """The order (n,) of samples by tag, then arrival, and whether each tag and frame stands once.
+def by_tag(rows: NDArray[np.intp], frame: NDArray[np.int32]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """The order (n,) of samples by tag, then arrival; and those (m,), in order of arrival, whose tag and frame recur.
 
     Args:
-        rows: (n,) the samples' tags, -1 for an unknown one.
+        rows: (n,) the samples' tags, up to 32,767 different ones; -1 for an unknown one.
         frame: (n,) their frames.
     """
-    first, width = int(frame.min(initial=0)), int(frame.max(initial=0)) - int(frame.min(initial=0)) + 1
+    n, first = len(rows), int(frame.min(initial=0))
+    width = int(frame.max(initial=0)) - first + 1
     n_slots = (int(rows.max(initial=-1)) + 2) * width
-    if n_slots <= 16 * len(rows):
-        slots = np.full(n_slots, -1)
-        slots[(rows + 1) * width + (frame - first)] = np.arange(len(rows))
-        order = slots[slots >= 0]
-        if len(order) == len(rows):
-            in_order = (np.diff(order) > 0) | (np.diff(rows[order]) > 0)
-            return (order if in_order.all() else np.argsort(rows, kind="stable")), True
-    distinct = len(np.unique(rows * 2**32 + frame)) == len(rows)
-    return np.argsort(rows, kind="stable"), distinct
+    if n_slots <= 16 * n:
+        keys, slots = (rows + 1) * width + (frame - first), np.full(n_slots, -1)
+        slots[keys] = np.arange(n)
+        recurs_later = slots[keys] != np.arange(n)
+        if not recurs_later.any():
+            order = slots[slots >= 0]
+            if ((np.diff(order) > 0) | (np.diff(rows[order]) > 0)).all():
+                return order, np.empty(0, np.intp)
+        slots[keys[recurs_later]] = -2
+        shared = np.flatnonzero(slots[keys] == -2)
+    else:
+        keys = rows * 2**32 + frame
+        ordered = np.argsort(keys, kind="stable")
+        same = np.diff(keys[ordered]) == 0
+        shared = np.union1d(ordered[1:][same], ordered[:-1][same])
+    return np.argsort(rows.astype(np.int16), kind="stable"), shared
 
 
 def clean(

@@ -4,6 +4,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from sqlalchemy import bindparam, func, insert, select, update
@@ -204,21 +205,23 @@ class Store(Reader):
 
         What was packed while it was judged is of use where all of it is clean.
         """
-        clean, quarantine = [], []
+        clean: list[dict[str, Any]] = []
+        quarantine: list[dict[str, Any]] = []
         for row, sent, judgement, whole in zip(plays, samples, judgements, packed, strict=True):
             where = {"game_id": row.game_id, "play_id": row.play_id, "since": row.revision}
             faulty = judgement.reasons != Reason.FIT
             fit = ~faulty & ~judgement.duplicate
             accepted, duplicates = int(fit.sum()), int(judgement.duplicate.sum())
             if accepted or duplicates:
-                blob = whole.result() if accepted == len(sent) else pack(sent.take(fit))
+                blob = whole if accepted == len(sent) else self._packers.submit(pack, sent.take(fit))
                 clean.append({**where, "samples": blob, "accepted": accepted, "duplicates": duplicates})
             if faulty.any():
-                reasons = judgement.reasons[faulty].tobytes()
-                quarantine.append({**where, "samples": pack(sent.take(faulty)), "reasons": reasons})
+                blob = self._packers.submit(pack, sent.take(faulty))
+                quarantine.append({**where, "samples": blob, "reasons": judgement.reasons[faulty].tobytes()})
         for table, rows in ((BatchRow, clean), (QuarantineRow, quarantine)):
             if rows:
-                session.connection().execute(insert(table.__table__), rows)  # type: ignore[arg-type]
+                values = [{**row, "samples": row["samples"].result()} for row in rows]
+                session.connection().execute(insert(table.__table__), values)  # type: ignore[arg-type]
 
     def _count_writes(self, session: Session, plays: list[PlayKey]) -> None:
         """Count a write to each play, so that ledgers that another server keeps are known to be old."""
