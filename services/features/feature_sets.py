@@ -34,6 +34,7 @@ class FeatureSet:
         rate: steps per second.
         observed: steps observed, the last at pass forward.
         horizon: steps after pass forward.
+        row: what a row of the tensors stands for: a `defender` for a target, or a `target` with all players.
         tensors: the tensors.
     """
 
@@ -44,6 +45,7 @@ class FeatureSet:
     rate: float
     observed: int
     horizon: int
+    row: str
     tensors: tuple[TensorSpec, ...]
 
     @property
@@ -58,29 +60,52 @@ class FeatureSet:
         return hashlib.sha256(json.dumps(definition, sort_keys=True).encode()).hexdigest()
 
 
-def _ghosting_kinematics(observed: int = 5, horizon: int = 40) -> FeatureSet:
-    steps = observed + horizon
+RATE, OBSERVED, HORIZON = 10.0, 5, 40
+SLOTS = 22
+"""Players of a scene: the defense in the first 11 slots, the offense in the next."""
+_SETTINGS = {"retrospective": "", "live": "-live"}
+_AHEAD = (
+    TensorSpec("receiver", (OBSERVED + HORIZON, 4), ("x yd", "y yd", "vx yd/s", "vy yd/s")),
+    TensorSpec("ball", (OBSERVED + HORIZON, 3), ("x yd", "y yd", "time to arrival s")),
+)
+
+
+def _ghosting(setting: str, name: str, description: str, row: str, tensors: tuple[TensorSpec, ...]) -> FeatureSet:
+    ahead = "as they went" if setting == "retrospective" else "as the moment of the pass tells"
     return FeatureSet(
-        name="ghosting-kinematics",
+        name=f"{name}{_SETTINGS[setting]}",
         version=1,
-        description="Motion of the defender up to the pass, of the targeted receiver and the ball up to arrival",
-        setting="retrospective",
-        rate=10.0,
-        observed=observed,
-        horizon=horizon,
-        tensors=(
-            TensorSpec(
-                "defender",
-                (observed, 8),
-                ("x yd", "y yd", "vx yd/s", "vy yd/s", "ax yd/s^2", "ay yd/s^2", "ox 1", "oy 1"),
-            ),
-            TensorSpec("receiver", (steps, 4), ("x yd", "y yd", "vx yd/s", "vy yd/s")),
-            TensorSpec("ball", (steps, 3), ("x yd", "y yd", "time to arrival s")),
-        ),
+        description=f"{description}; receiver and ball up to arrival {ahead}",
+        setting=setting,
+        rate=RATE,
+        observed=OBSERVED,
+        horizon=HORIZON,
+        row=row,
+        tensors=tensors + _AHEAD,
     )
 
 
-FEATURE_SETS: dict[str, FeatureSet] = {each.id: each for each in (_ghosting_kinematics(),)}
+def _ghosting_kinematics(setting: str) -> FeatureSet:
+    motion = ("x yd", "y yd", "vx yd/s", "vy yd/s", "ax yd/s^2", "ay yd/s^2", "ox 1", "oy 1")
+    defender = TensorSpec("defender", (OBSERVED, 8), motion)
+    return _ghosting(setting, "ghosting-kinematics", "A defender up to the pass", "defender", (defender,))
+
+
+def _ghosting_scene(setting: str) -> FeatureSet:
+    players = TensorSpec("players", (SLOTS, OBSERVED, 6), ("x yd", "y yd", "vx yd/s", "vy yd/s", "ox 1", "oy 1"))
+    roles = ("thrower", "line", "eligible", "target", "front", "linebacker", "defensive back", "present")
+    return _ghosting(
+        setting,
+        "ghosting-scene",
+        "All players up to the pass",
+        "target",
+        (players, TensorSpec("roles", (SLOTS, len(roles)), tuple(f"{role} 1" for role in roles))),
+    )
+
+
+FEATURE_SETS: dict[str, FeatureSet] = {
+    each.id: each for kind in (_ghosting_kinematics, _ghosting_scene) for each in map(kind, _SETTINGS)
+}
 """Every feature set, by id."""
 
 

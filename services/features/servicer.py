@@ -17,6 +17,9 @@ from services.features.targets import Target
 FEATURES_SERVICE = pb.DESCRIPTOR.services_by_name["FeaturesService"]
 
 
+_TENSOR_ROWS = {"defender": pb.TENSOR_ROW_DEFENDER, "target": pb.TENSOR_ROW_TARGET}
+
+
 class FeaturesServicer:
     """Computes features of plays given in the call or looked up in `ingest`."""
 
@@ -51,8 +54,11 @@ def _response(batch: tensors.FeatureBatch) -> Message:
         direction=batch.direction,
         targets=[_target(target, batch.observed - 1) for target in batch.targets],
     )
-    for defender, target, anchor in zip(batch.defender_ids, batch.target_ids, batch.anchor, strict=True):
-        response.rows.add(defender_id=defender, target_id=target, anchor_x=anchor[0], anchor_y=anchor[1])
+    pairs = zip(batch.defender_ids, batch.target_ids, batch.anchor, batch.tensor_row, batch.slot, strict=True)
+    for defender, target, (x, y), tensor_row, slot in pairs:
+        response.rows.add(
+            defender_id=defender, target_id=target, anchor_x=x, anchor_y=y, tensor_row=tensor_row, slot=slot
+        )
     for name, values in batch.tensors.items():
         tensor = response.tensors.add(name=name, shape=values.shape)
         wire.write_column(tensor, "values", values.ravel())
@@ -85,4 +91,5 @@ def _feature_set(feature_set: feature_sets.FeatureSet) -> pb.FeatureSet:
             for tensor in feature_set.tensors
         ],
         digest=feature_set.digest,
+        tensor_row=_TENSOR_ROWS[feature_set.row],
     )

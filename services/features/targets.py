@@ -63,12 +63,15 @@ def choose(play: Play, target_ids: Sequence[str]) -> list[str]:
     return [play.forward_pass.target_id]
 
 
-def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps: int) -> Target:
+def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps: int, live: bool = False) -> Target:
     """Receiver and ball over the steps of the tracks.
 
     The receiver runs as he did; where his samples end, on at his last velocity, within the field.
     The ball flies as it did to the actual target. To another it flies straight from its release to
     where that receiver is when a ball thrown at the usual speed can be there.
+
+    Live, the receiver's samples count up to the release only, and the ball flies straight to where it
+    comes down, which its flight reveals.
 
     Args:
         play: the play.
@@ -76,6 +79,7 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
         target_id: the receiver.
         observed: steps up to and with pass forward.
         max_steps: longest flight that can be answered for.
+        live: whether to use only what the moment of the pass tells.
 
     Raises:
         FailedPrecondition: receiver or ball are not tracked at pass forward, or the flight is too long.
@@ -83,7 +87,7 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
     pass_ = play.forward_pass
     assert pass_ is not None  # noqa: S101
     release = observed - 1
-    receiver, velocity = _extrapolated(play, tracks, target_id, release)
+    receiver, velocity = _extrapolated(play, tracks, target_id, release, live)
     start = _ball_at_release(play, tracks, release)
     actual = target_id == pass_.target_id
     rate = 1.0 / (tracks.times[1] - tracks.times[0])
@@ -102,24 +106,27 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
         )
     arrival = release + air_steps
     flight = np.clip((np.arange(len(receiver)) - release) / air_steps, 0, 1)[:, None]
-    ball = start + flight * (receiver[arrival] - start)
+    tracked = np.full_like(receiver, np.nan)
     if play.ball and play.ball.participant_id in tracks:
         tracked = tracks.position[tracks.row(play.ball.participant_id)]
-        usable = np.isfinite(tracked).all(axis=-1) & (np.arange(len(ball)) <= (arrival if actual else release))
-        ball = np.where(usable[:, None], tracked, ball)
+    seen = np.isfinite(tracked[:, 0])
+    landing = tracked[arrival] if actual and seen[arrival] else receiver[arrival]
+    ball = start + flight * (landing - start)
+    until = arrival if actual and not live else release
+    ball = np.where((seen & (np.arange(len(ball)) <= until))[:, None], tracked, ball)
     held = np.minimum(np.arange(len(receiver)), arrival)
     moving = np.arange(len(receiver)) < arrival
     return Target(target_id, actual, air_steps, receiver[held], velocity * moving[:, None], ball[held])
 
 
-def _extrapolated(play: Play, tracks: Tracks, target_id: str, release: int) -> tuple[Points, Points]:
+def _extrapolated(play: Play, tracks: Tracks, target_id: str, release: int, live: bool) -> tuple[Points, Points]:
     if target_id not in tracks or not np.isfinite(tracks.position[tracks.row(target_id), : release + 1]).all():
         raise FailedPrecondition(
             "TRACKS_INCOMPLETE", f"{play.name} lacks samples of {target_id} at the pass", play.name
         )
     row = tracks.row(target_id)
     position, velocity = tracks.position[row], tracks.velocity[row]
-    lost = ~np.isfinite(position).all(axis=-1)
+    lost = ~np.isfinite(position).all(axis=-1) | (live & (np.arange(len(position)) > release))
     if not lost.any():
         return position, velocity
     last = int(np.argmax(lost)) - 1

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind, Play
 from ghostback.tracks import Tracks, resample
 from services.common.errors import FailedPrecondition, InvalidInput, Violation
-from services.features import targets
+from services.features import kinematics, scene, targets
 from services.features.feature_sets import FeatureSet
+from services.features.moment import Moment
 
 SIDELINE_TOLERANCE = 1.0
 """Yards beyond the field's edge at which a defender's trajectory counts as having left it."""
@@ -20,16 +21,18 @@ Tensor = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """Tensors of a play, one row for each pair of target and defender.
+    """Tensors of a play for pairs of target and defender.
 
     Attributes:
         feature_set: id of the feature set.
         setting: `live` or `retrospective`.
-        defender_ids: (n_rows) the defender of each row.
-        target_ids: (n_rows) the target of each row.
-        air_steps: (n_rows,) steps from pass forward to arrival.
-        tensors: by name, (n_rows, ...); turned so that the offense moves toward +x, relative to the row's anchor.
-        anchor: (n_rows, 2) yards, where the defender was at pass forward, in the play's own coordinates.
+        defender_ids: (n_pairs) the defender of each pair.
+        target_ids: (n_pairs) the target of each pair.
+        air_steps: (n_pairs,) steps from pass forward to arrival.
+        tensor_row: (n_pairs,) the row of the tensors that stands for the pair.
+        slot: (n_pairs,) the defender's slot in it; 0 where rows stand for single defenders.
+        tensors: by name, (n_rows, ...); turned so that the offense moves toward +x.
+        anchor: (n_pairs, 2) yards, where the defender was at pass forward, in the play's own coordinates.
         direction: +1 or -1; anchor + direction x displacement is a place in the play's own coordinates.
         targets: the targets.
         observed: steps up to and with pass forward, of the targets' paths too.
@@ -41,6 +44,8 @@ class FeatureBatch:
     defender_ids: tuple[str, ...]
     target_ids: tuple[str, ...]
     air_steps: NDArray[np.int64]
+    tensor_row: NDArray[np.intp]
+    slot: NDArray[np.intp]
     tensors: dict[str, Tensor]
     anchor: NDArray[np.float64]
     direction: int
@@ -52,7 +57,7 @@ class FeatureBatch:
 def compute(
     play: Play, feature_set: FeatureSet, target_ids: Sequence[str] = (), defender_ids: Sequence[str] = ()
 ) -> FeatureBatch:
-    """The tensors of `ghosting-kinematics` for some targets and defenders of a play.
+    """The tensors of a feature set for some targets and defenders of a play.
 
     Args:
         play: the play, with samples.
@@ -68,47 +73,35 @@ def compute(
         raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} has no forward pass", play.name)
     chosen = targets.choose(play, target_ids)
     asked = _defenders(play, defender_ids)
-    step, observed = 1.0 / feature_set.rate, feature_set.observed
-    tracks = resample(play, (1 - observed) * step, feature_set.horizon * step, feature_set.rate)
-    followed = tuple(targets.follow(play, tracks, name, observed, feature_set.horizon) for name in chosen)
+    step, observed, horizon = 1.0 / feature_set.rate, feature_set.observed, feature_set.horizon
+    tracks = resample(play, (1 - observed) * step, horizon * step, feature_set.rate)
+    live = feature_set.setting == "live"
+    followed = tuple(targets.follow(play, tracks, name, observed, horizon, live) for name in chosen)
     usable, skipped = _usable(tracks, asked, observed, step)
-    rows = np.array([tracks.row(name) for name in usable], np.intp)
-    direction = play.offense_direction
-    anchor = tracks.position[rows, observed - 1].reshape(-1, 2)
-
-    velocity = tracks.velocity[rows, :observed]
-    acceleration = np.gradient(velocity, step, axis=1)
-    motion = np.concatenate(
-        [
-            tracks.position[rows, :observed] - anchor[:, None],
-            velocity,
-            acceleration,
-            tracks.orientation[rows, :observed],
-        ],
-        axis=-1,
-    )
-    steps = np.arange(1 - observed, feature_set.horizon + 1)
-    receiver, ball = [], []
-    for target in followed:
-        place = target.receiver[None] - anchor[:, None]
-        speed = np.broadcast_to(target.receiver_velocity, place.shape)
-        receiver.append(direction * np.concatenate([place, speed], axis=-1))
-        remaining = np.maximum(target.air_steps - steps, 0)[None, :, None] * step
-        flight = direction * (target.ball[None] - anchor[:, None])
-        ball.append(np.concatenate([flight, np.broadcast_to(remaining, (len(rows), len(steps), 1))], axis=-1))
+    if feature_set.row == "target":
+        skipped |= dict.fromkeys(usable[scene.SIDE :], f"the feature set holds {scene.SIDE} defenders")
+        usable = usable[: scene.SIDE]
+    moment = Moment(play, tracks, feature_set, followed, tuple(usable))
+    n = len(usable)
+    if feature_set.row == "target":
+        filled = [p.participant_id if p else "" for p in scene.slots(moment)]
+        tensor_row = np.repeat(np.arange(len(followed)), n)
+        slot = np.tile(np.array([filled.index(name) for name in usable], np.intp), len(followed))
+        values = scene.tensors(moment)
+    else:
+        tensor_row, slot = np.arange(n * len(followed)), np.zeros(n * len(followed), np.intp)
+        values = kinematics.tensors(moment)
     return FeatureBatch(
         feature_set=feature_set.id,
         setting=feature_set.setting,
-        defender_ids=tuple(usable) * len(followed),
+        defender_ids=moment.defender_ids * len(followed),
         target_ids=tuple(target.participant_id for target in followed for _ in usable),
-        air_steps=np.repeat([target.air_steps for target in followed], len(rows)),
-        tensors={
-            "defender": np.tile(direction * motion, (len(followed), 1, 1)).astype(np.float32),
-            "receiver": np.concatenate(receiver).astype(np.float32),
-            "ball": np.concatenate(ball).astype(np.float32),
-        },
-        anchor=np.tile(anchor, (len(followed), 1)),
-        direction=direction,
+        air_steps=np.repeat([target.air_steps for target in followed], n),
+        tensor_row=tensor_row,
+        slot=slot,
+        tensors={name: value.astype(np.float32) for name, value in values.items()},
+        anchor=np.tile(moment.anchor, (len(followed), 1)),
+        direction=moment.direction,
         targets=followed,
         observed=observed,
         skipped=skipped,

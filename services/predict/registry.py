@@ -12,7 +12,7 @@ from pathlib import Path
 from packaging.version import Version
 
 from services.common.errors import FailedPrecondition, NotFound
-from services.features.feature_sets import FeatureSet
+from services.features.feature_sets import SLOTS, FeatureSet
 from services.predict import ghosts, golden, manifest
 from services.predict.manifest import DigestedFile, Manifest, ManifestError
 
@@ -198,9 +198,11 @@ def _check_tensors(declared: Manifest, feature_set: FeatureSet) -> None:
             raise ManifestError(
                 f"takes {tensor.name} {list(tensor.shape)}, which feature set {feature_set.id} does not give: {there}"
             )
-    answer = (feature_set.horizon, 2)
-    if answer not in [tensor.shape for tensor in declared.outputs if tensor.name == ghosts.OUTPUT]:
-        raise ManifestError(f"must give {ghosts.OUTPUT} {list(answer)}, the task's answer")
+    row = (SLOTS // 2, feature_set.horizon) if feature_set.row == "target" else (feature_set.horizon,)
+    gives = {tensor.name: tensor.shape for tensor in declared.outputs}
+    for name, shape in ((ghosts.OUTPUT, (*row, 2)), (ghosts.COVARIANCE, (*row, 3))):
+        if gives.get(name) != shape and (name in gives or name == ghosts.OUTPUT):
+            raise ManifestError(f"must give {name} {list(shape)}, the task's answer")
 
 
 def _check_digest(path: Path, declared: DigestedFile) -> None:

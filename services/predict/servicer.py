@@ -59,17 +59,23 @@ class PredictServicer:
             return response
         tensors = {t.name: wire.read_column(t, "values").reshape(tuple(t.shape)) for t in features.tensors}
         outputs = await self._model_server.infer(version, tensors)
-        air_steps = {target.participant_id: target.air_steps for target in features.targets}
+        where = np.array([(row.tensor_row, row.slot) for row in features.rows], np.intp).T
+        steps_of = {target.participant_id: target.air_steps for target in features.targets}
+        air_steps = np.array([steps_of[row.target_id] for row in features.rows])
         paths = ghosts.paths(
-            outputs[ghosts.OUTPUT],
+            ghosts.of_pairs(outputs[ghosts.OUTPUT], *where),
             np.array([(row.anchor_x, row.anchor_y) for row in features.rows], np.float64),
             features.direction,
-            np.array([air_steps[row.target_id] for row in features.rows]),
+            air_steps,
         )
         for row, path in zip(features.rows, paths, strict=True):
             response.ghosts.add(
                 defender_id=row.defender_id, target_id=row.target_id, path=convert.path_to_message(path)
             )
+        if ghosts.COVARIANCE in outputs:
+            told = ghosts.covariances(ghosts.of_pairs(outputs[ghosts.COVARIANCE], *where), air_steps)
+            for ghost, covariance in zip(response.ghosts, told, strict=True):
+                ghost.covariance.CopyFrom(convert.covariance_to_message(covariance))
         return response
 
     def _version(self, name: str) -> ModelVersion:

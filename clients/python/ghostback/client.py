@@ -111,11 +111,13 @@ class Ghost:
         defender_id: the defender.
         target_id: the receiver targeted in this prediction.
         path: (n_steps + 1, 2) yards, from pass forward to arrival, 0.1 s apart.
+        covariance: (n_steps + 1, 3) xx, xy and yy of each point, square yards; None where the model does not tell.
     """
 
     defender_id: str
     target_id: str
     path: Points
+    covariance: Points | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,7 +317,12 @@ class Client:
                 for target in response.targets
             ),
             ghosts=tuple(
-                Ghost(ghost.defender_id, ghost.target_id, convert.path_from_message(ghost.path, "path"))
+                Ghost(
+                    ghost.defender_id,
+                    ghost.target_id,
+                    convert.path_from_message(ghost.path, "path"),
+                    convert.covariance_from_message(ghost.covariance) if ghost.HasField("covariance") else None,
+                )
                 for ghost in response.ghosts
             ),
             skipped={skipped.participant_id: skipped.description for skipped in response.skipped},

@@ -145,6 +145,19 @@ def path_to_message(points: NDArray[np.floating]) -> source_pb2.Path:
     return message
 
 
+def covariance_from_message(message: source_pb2.Covariance) -> NDArray[np.float64]:
+    """Covariances of the points of a path: (n_points, 3) xx, xy and yy, square yards."""
+    return np.stack([wire.read_column(message, name) for name in ("xx", "xy", "yy")], axis=-1).astype(np.float64)
+
+
+def covariance_to_message(covariance: NDArray[np.floating]) -> source_pb2.Covariance:
+    """Covariances of the points of a path: (n_points, 3) xx, xy and yy, square yards."""
+    message = wire.view(source_pb2.Covariance)()
+    for name, column in zip(("xx", "xy", "yy"), covariance.T, strict=True):
+        wire.write_column(message, name, column)
+    return message
+
+
 def game_from_message(message: play_pb2.Game) -> domain.Game:
     """A game.
 

@@ -7,19 +7,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, Play
+from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, Play, Samples
 from services.common.errors import FailedPrecondition, InvalidInput, NotFound
 from services.features import feature_sets, tensors
+from services.features.feature_sets import FeatureSet
 from services.features.tensors import FeatureBatch
 from simulator.game import simulate_game
 
 KINEMATICS = feature_sets.get("ghosting-kinematics@1")
+SCENE = feature_sets.get("ghosting-scene@1")
+every_feature_set = pytest.mark.parametrize("feature_set", feature_sets.FEATURE_SETS.values(), ids=lambda each: each.id)
 GAME = simulate_game(31, 12)
 PASSES = [play for play in GAME.plays if play.forward_pass]
 
 
-def compute(play: Play, targets: list[str] | None = None, defenders: list[str] | None = None) -> FeatureBatch:
-    return tensors.compute(play, KINEMATICS, targets or [], defenders or [])
+def compute(
+    play: Play, targets: list[str] | None = None, defenders: list[str] | None = None, of: FeatureSet = KINEMATICS
+) -> FeatureBatch:
+    return tensors.compute(play, of, targets or [], defenders or [])
 
 
 def eligible(play: Play) -> list[str]:
@@ -44,14 +49,62 @@ def assert_alike(first: FeatureBatch, second: FeatureBatch, atol: float) -> None
         np.testing.assert_allclose(values, second.tensors[name], atol=atol)
 
 
-def test_there_is_a_row_for_each_target_and_defender_of_the_declared_shape() -> None:
+@every_feature_set
+def test_every_pair_of_target_and_defender_has_its_place_in_tensors_of_the_declared_shape(
+    feature_set: FeatureSet,
+) -> None:
     for play in PASSES:
-        batch = compute(play, eligible(play))
+        batch = compute(play, eligible(play), of=feature_set)
         n = len(batch.targets) * (len(play.defensive_backs()) - len(batch.skipped))
         assert len(batch.defender_ids) == len(batch.target_ids) == len(batch.anchor) == n
-        for tensor in KINEMATICS.tensors:
-            assert batch.tensors[tensor.name].shape == (n, *tensor.shape)
+        assert len(set(zip(batch.tensor_row.tolist(), batch.slot.tolist(), strict=True))) == n
+        for tensor in feature_set.tensors:
+            rows = n if feature_set.row == "defender" else len(batch.targets)
+            assert batch.tensors[tensor.name].shape == (rows, *tensor.shape)
             assert np.isfinite(batch.tensors[tensor.name]).all()
+
+
+def test_the_slots_of_a_scene_hold_the_defenders_where_they_stand() -> None:
+    for play in PASSES:
+        batch = compute(play, eligible(play), of=SCENE)
+        places = batch.tensors["players"][batch.tensor_row, batch.slot, -1, :2]
+        there = batch.anchor if batch.direction > 0 else np.array([FIELD_LENGTH, FIELD_WIDTH]) - batch.anchor
+        np.testing.assert_allclose(places, there, atol=1e-4)
+        assert batch.tensors["roles"][batch.tensor_row, batch.slot][:, [-2, -1]].all(), "defensive backs, present"
+        targets = batch.tensors["roles"][:, :, 3]
+        assert (targets.sum(axis=1) == 1).all()
+        assert not targets[:, :11].any()
+
+
+def test_who_is_asked_for_has_a_slot_and_who_is_not_tracked_has_none() -> None:
+    play = PASSES[0]
+    gone, *others = [p for p in play.participants if p.position and p.team_id != play.offense_team]
+    twelfth = replace(others[0], participant_id="twelfth", tag_ids=(777,))
+    own = play.samples.take(np.isin(play.samples.tag_id, others[0].tag_ids))
+    more = replace(own, tag_id=np.full(len(own), 777, np.uint64), y=own.y + 1)
+    lost = play.samples.take(~np.isin(play.samples.tag_id, gone.tag_ids))
+    crowd = replace(play, participants=(*play.participants, twelfth), samples=Samples.concatenate([play.samples, more]))
+    batch = compute(crowd, defenders=["twelfth"], of=SCENE)
+    assert (batch.defender_ids, batch.slot.tolist()) == (("twelfth",), [0])
+    fewer = compute(replace(play, samples=lost), of=SCENE)
+    assert fewer.tensors["roles"][0, :, -1].sum() == 21
+
+
+@pytest.mark.parametrize("name", ["ghosting-kinematics-live@1", "ghosting-scene-live@1"])
+def test_live_knows_of_the_future_only_where_and_when_the_ball_comes_down(name: str) -> None:
+    play = PASSES[0]
+    assert play.forward_pass
+    assert play.ball
+    released, arrived = play.forward_pass.forward_frame, play.forward_pass.arrived_frame
+    is_ball = np.isin(play.samples.tag_id, play.ball.tag_ids)
+    future = (play.samples.frame > released) & ~(is_ball & (play.samples.frame == arrived))
+    changed = moved(play, x=np.where(future, play.samples.x + 3, play.samples.x).astype(np.float32))
+    live = feature_sets.get(name)
+    assert_alike(compute(play, of=live), compute(changed, of=live), atol=0)
+    told = feature_sets.get(name.replace("-live", ""))
+    assert not np.allclose(
+        compute(play, of=told).tensors["receiver"], compute(changed, of=told).tensors["receiver"], atol=0.5
+    )
 
 
 def test_the_defender_stands_at_the_origin_at_pass_forward() -> None:
@@ -87,9 +140,11 @@ def test_a_farther_what_if_is_longer_in_the_air() -> None:
         assert (np.diff([what_ifs[i].air_steps for i in order]) >= 0).all()
 
 
-@pytest.mark.parametrize("play", PASSES[:4], ids=lambda play: play.play_id)
-def test_a_play_turned_around_gives_the_same_tensors(play: Play) -> None:
-    assert_alike(compute(play, eligible(play)), compute(turned_around(play), eligible(play)), atol=2e-3)
+@every_feature_set
+def test_a_play_turned_around_gives_the_same_tensors(feature_set: FeatureSet) -> None:
+    for play in PASSES[:4]:
+        first = compute(play, eligible(play), of=feature_set)
+        assert_alike(first, compute(turned_around(play), eligible(play), of=feature_set), atol=2e-3)
 
 
 @settings(max_examples=10, deadline=None)
