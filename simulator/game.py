@@ -21,12 +21,14 @@ from ghostback.play import (
 )
 from simulator import dropback, flight, schedule, script, tags
 from simulator.dropback import Dropback
-from simulator.flight import Aftermath, Catch, Ending
+from simulator.flight import Aftermath
+from simulator.outcome import Catch, Ending
 from simulator.playbook import CARRIER, ELIGIBLE, N_ELIGIBLE, QUARTERBACK, Kind
 from simulator.schedule import Setting
-from simulator.script import BEFORE_SNAP, RATE, Drawn, Ints, Scripts
+from simulator.script import Drawn, Scripts
 from simulator.throw import throws
 from simulator.tracks import track
+from simulator.values import BEFORE_SNAP, RATE, Ints
 
 BALL = Participant("ball", ParticipantKind.BALL, "Football", "", "", -1, (1,))
 """The ball and its tag, the same in every game."""
@@ -35,6 +37,8 @@ _BETWEEN_PLAYS = timedelta(seconds=40)
 _OUTCOMES = {
     Catch.COMPLETE: (PassOutcome.COMPLETE, "pass_outcome_caught"),
     Catch.INCOMPLETE: (PassOutcome.INCOMPLETE, "pass_outcome_incomplete"),
+    Catch.DROPPED: (PassOutcome.INCOMPLETE, "pass_outcome_incomplete"),
+    Catch.DEFENDED: (PassOutcome.INCOMPLETE, "pass_outcome_incomplete"),
     Catch.INTERCEPTED: (PassOutcome.INTERCEPTED, "pass_outcome_interception"),
 }
 _ENDINGS = {
@@ -140,10 +144,7 @@ def simulate_game(seed: int, n_plays: int = 150) -> SimulatedGame:
         raise ValueError("the seed must be 0 or more, and a game has a play or more")
     game = schedule.game_of(seed)
     settings = tuple(islice(schedule.drives(seed, game), n_plays))
-    drawn = tuple(
-        script.draw(np.random.default_rng(np.random.SeedSequence([seed, i])), s.offense, s.defense, s.line)
-        for i, s in enumerate(settings)
-    )
+    drawn = tuple(script.draw(seed, i, s.offense, s.defense, s.line) for i, s in enumerate(settings))
     scripts = script.stack([d.script for d in drawn])
     before = dropback.run(scripts)
     targets = throws(scripts, before.state).appeal.argmax(-1)

@@ -35,18 +35,18 @@ _TOP_SPEED = {
     "T": (6.2, 0.3),
     "G": (6.1, 0.3),
     "C": (6.2, 0.3),
-    "WR": (9.6, 0.45),
-    "TE": (8.6, 0.4),
-    "RB": (9.1, 0.4),
+    "WR": (9.9, 0.45),
+    "TE": (8.8, 0.4),
+    "RB": (9.5, 0.4),
     "FB": (8.0, 0.3),
     "DE": (7.6, 0.4),
     "DT": (6.6, 0.3),
     "NT": (6.2, 0.3),
     "ILB": (8.2, 0.4),
     "OLB": (8.4, 0.4),
-    "CB": (9.5, 0.4),
-    "FS": (9.3, 0.4),
-    "SS": (9.1, 0.4),
+    "CB": (9.8, 0.4),
+    "FS": (9.6, 0.4),
+    "SS": (9.4, 0.4),
 }
 TOP_SPEED = 11.0
 """No player is faster, yards per second."""
@@ -114,7 +114,7 @@ def roster(team: str) -> dict[str, tuple[Person, ...]]:
                     position=position,
                     jersey=int(jerseys[count]),
                     top_speed=min(mean + spread * talent, TOP_SPEED),
-                    burst=6.2 + 0.3 * talent + 0.05 * (mean - 8.0),
+                    burst=6.0 + 0.3 * talent + 0.35 * (mean - 8.0),
                 )
             )
             count += 1

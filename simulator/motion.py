@@ -2,16 +2,18 @@
 
 import numpy as np
 
-from simulator.script import RATE, Floats
+from simulator.values import RATE, Floats
 
 STEP = 1.0 / RATE
 """Seconds a step lasts."""
 MAX_ACCELERATION = 8.0
 """No player speeds up, brakes or turns harder, yards per second squared."""
-_BRAKE = 1.2  # of the acceleration from standing
-_LATERAL = 0.95  # of the same
-_RESPONSE = 0.28  # seconds in which a wished change of velocity would be made
-_CARRY = 0.35  # share of the last acceleration carried into the next step
+_BRAKE = 0.85  # of the acceleration from standing
+_LATERAL = 0.9  # of the same
+_CURVE = 0.45  # share of the braking given up by whoever turns without wanting to be slower
+_HIPS = 0.4  # share of all that is lost while the hips turn all the way round
+_RESPONSE = 0.40  # seconds in which a wished change of velocity would be made
+_CARRY = 0.5  # share of the last acceleration carried into the next step
 
 
 def length(vectors: Floats) -> Floats:
@@ -33,7 +35,7 @@ def arrive(position: Floats, place: Floats, speed: Floats | float) -> Floats:
     """Velocity that goes to a place and stops there."""
     away = place - position
     distance = length(away)
-    return unit(away) * np.minimum(np.minimum(speed, np.sqrt(9.0 * distance)), 3.0 * distance)[..., None]
+    return unit(away) * np.minimum(np.minimum(speed, np.sqrt(6.0 * distance)), 2.0 * distance)[..., None]
 
 
 def step(
@@ -42,7 +44,7 @@ def step(
     """Positions, velocities and accelerations 0.1 s later.
 
     Speeding up gets harder with speed, turning is limited at speed, braking is stronger than
-    speeding up, and a change of acceleration takes time.
+    speeding up, all is weaker while the hips turn, and a change of acceleration takes time.
 
     Args:
         position: (..., 2) yards.
@@ -55,10 +57,15 @@ def step(
     speed = length(velocity)
     wanted = (limited(wish, top_speed) - velocity) / _RESPONSE
     heading = unit(velocity)
+    turn = 0.5 - 0.5 * (unit(wish) * heading).sum(-1)
+    strength = burst * (1.0 - _HIPS * turn * np.minimum(speed / 4.0, 1.0))
     along = (wanted * heading).sum(-1)
     across = wanted - along[..., None] * heading
-    forward = burst * (1.0 - 0.7 * np.minimum(speed / top_speed, 1.0))
-    running = np.clip(along, -_BRAKE * burst, forward)[..., None] * heading + limited(across, _LATERAL * burst)
+    forward = strength * (1.0 - 0.6 * np.minimum(speed / top_speed, 1.0))
+    curves = _CURVE * np.minimum(length(wish) / np.maximum(speed, 1e-9), 1.0)
+    running = np.clip(along, -_BRAKE * (1.0 - curves) * strength, forward)[..., None] * heading + limited(
+        across, _LATERAL * strength
+    )
     standing = limited(wanted, burst)
     share = np.clip(speed - 0.5, 0.0, 1.0)[..., None]
     allowed = limited(share * running + (1.0 - share) * standing, MAX_ACCELERATION)

@@ -6,7 +6,7 @@ receivers, 11-14 the defensive line, 15-17 linebackers or extra backs, 18-19 the
 cornerback, 20 the free and 21 the strong safety.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 QUARTERBACK = 0
@@ -145,80 +145,115 @@ FORMATIONS = (
 )
 
 
+class Look(IntEnum):
+    """What a receiver sees of the coverage, and adjusts his route to."""
+
+    MAN = 0
+    PRESS = 1
+    ZONE = 2
+    TWO_HIGH = 3
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """Corners of a route as (yards downfield, yards outward) from where the receiver lines up.
 
-    A route that settles ends at its last corner; any other keeps its last heading.
+    A route that settles ends at its last corner; any other keeps its last heading. `options` are
+    the routes it turns into by what the receiver sees.
     """
 
     corners: tuple[tuple[float, float], ...]
     settles: bool = False
     delay: float = 0.0
+    options: dict[Look, str] = field(default_factory=dict)
 
 
 ROUTES = {
-    "hitch": Route(((6.0, 0.0), (4.8, -0.6)), settles=True),
+    "hitch": Route(((6.0, 0.0), (4.8, -0.6)), settles=True, options={Look.PRESS: "go"}),
     "slant": Route(((3.0, 0.0), (8.0, -6.5))),
     "quick out": Route(((5.0, 0.0), (5.3, 6.0))),
     "flat": Route(((1.5, 1.0), (3.5, 8.0))),
-    "stick": Route(((5.5, 0.0), (5.2, 1.6)), settles=True),
-    "shallow cross": Route(((2.0, -2.0), (5.5, -18.0))),
-    "curl": Route(((12.0, 0.0), (10.0, -1.5)), settles=True),
+    "stick": Route(((5.5, 0.0), (5.2, 1.6)), settles=True, options={Look.MAN: "quick out"}),
+    "shallow cross": Route(((2.0, -2.0), (5.5, -18.0)), options={Look.ZONE: "shallow sit"}),
+    "shallow sit": Route(((2.0, -2.0), (5.5, -9.0)), settles=True),
+    "curl": Route(((12.0, 0.0), (10.0, -1.5)), settles=True, options={Look.MAN: "comeback"}),
     "comeback": Route(((15.0, 0.0), (12.5, 3.5)), settles=True),
     "out": Route(((10.5, 0.0), (10.3, 7.0))),
-    "dig": Route(((12.0, 0.0), (12.3, -14.0))),
+    "dig": Route(((12.0, 0.0), (12.3, -14.0)), options={Look.ZONE: "dig sit"}),
+    "dig sit": Route(((12.0, 0.0), (11.8, -6.5)), settles=True),
     "over": Route(((7.0, -1.0), (16.0, -18.0))),
     "corner": Route(((11.5, 0.0), (21.0, 8.0))),
     "post": Route(((12.0, 0.0), (26.0, -7.5))),
     "go": Route(((8.0, 1.0), (35.0, 1.5))),
-    "seam": Route(((8.0, 0.0), (35.0, 0.0))),
+    "seam": Route(((8.0, 0.0), (35.0, 0.0)), options={Look.TWO_HIGH: "bender"}),
+    "bender": Route(((10.0, 0.0), (22.0, -5.0))),
     "swing": Route(((-0.5, 4.0), (2.0, 9.0), (9.0, 12.0))),
-    "checkdown": Route(((9.0, 2.0),), settles=True, delay=0.9),
+    "screen": Route(((-1.5, -3.0), (-1.0, -4.5)), settles=True),
+    "checkdown": Route(((5.0, 2.0),), settles=True, delay=0.9, options={Look.MAN: "angle"}),
     "angle": Route(((6.5, 4.0), (13.0, -2.5))),
     "wheel": Route(((2.0, 7.0), (7.0, 11.0), (30.0, 12.0))),
 }
 
+HOT = "slant"
+"""What a receiver runs who sees a blitz."""
+
 ROUTE_SHARES: dict[Spot, dict[Tempo, dict[str, float]]] = {
     Spot.WIDE: {
-        Tempo.QUICK: {"hitch": 4, "slant": 4, "quick out": 2, "go": 2},
-        Tempo.MEDIUM: {"curl": 3, "comeback": 2, "out": 2, "dig": 2.5, "go": 2.5, "post": 1.5, "shallow cross": 1},
+        Tempo.QUICK: {"hitch": 3, "slant": 3, "quick out": 3, "go": 3, "screen": 3},
+        Tempo.MEDIUM: {"curl": 1.5, "comeback": 1, "out": 3, "dig": 3, "go": 2.5, "post": 2, "shallow cross": 2},
         Tempo.LONG: {"go": 3, "post": 3, "corner": 1, "dig": 2, "comeback": 2, "over": 2},
     },
     Spot.SLOT: {
-        Tempo.QUICK: {"hitch": 2, "slant": 3, "quick out": 3, "flat": 1.5, "shallow cross": 2, "seam": 1},
-        Tempo.MEDIUM: {"dig": 2, "out": 2, "shallow cross": 3, "curl": 2, "seam": 1.5, "corner": 1.5, "over": 1.5},
+        Tempo.QUICK: {"hitch": 1.5, "slant": 2, "quick out": 3, "flat": 2, "shallow cross": 3, "seam": 1, "screen": 2},
+        Tempo.MEDIUM: {"dig": 2, "out": 2, "shallow cross": 4, "curl": 1, "seam": 1.5, "corner": 1.5, "over": 2},
         Tempo.LONG: {"over": 3, "corner": 2, "post": 2, "seam": 2, "shallow cross": 2},
     },
     Spot.TIGHT: {
-        Tempo.QUICK: {"stick": 4, "flat": 3, "hitch": 2, "slant": 1},
-        Tempo.MEDIUM: {"stick": 2, "shallow cross": 3, "seam": 2, "corner": 1.5, "curl": 2, "flat": 2, "over": 1},
+        Tempo.QUICK: {"stick": 2, "flat": 4, "hitch": 1, "slant": 2},
+        Tempo.MEDIUM: {"stick": 1, "shallow cross": 4, "seam": 2, "corner": 1.5, "curl": 1, "flat": 2, "over": 2},
         Tempo.LONG: {"over": 3, "seam": 2, "shallow cross": 3, "corner": 2, "flat": 1},
     },
     Spot.BACK: {
         Tempo.QUICK: {"swing": 3, "flat": 3, "checkdown": 2},
-        Tempo.MEDIUM: {"checkdown": 4, "swing": 2, "angle": 2, "flat": 2, "wheel": 0.6},
-        Tempo.LONG: {"checkdown": 5, "angle": 1.5, "swing": 1.5, "wheel": 1},
+        Tempo.MEDIUM: {"checkdown": 2.5, "swing": 3, "angle": 2, "flat": 3, "wheel": 0.6},
+        Tempo.LONG: {"checkdown": 3, "angle": 2, "swing": 2, "wheel": 1},
     },
 }
+
+
+class Match(IntEnum):
+    """When a zone defender takes a receiver over."""
+
+    NEVER = 0
+    VERTICAL = 1
+    SHORT = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Zones by slot: (assignment, yards deep, yards left of the middle of the field).
 
-    Slots without a zone cover a man. `high` is how many safeties line up deep.
+    Slots without a zone cover a man. `high` is how many safeties line up deep. `rules` say for whom
+    a zone defender has an eye, as (when he takes him over, side, number of the receiver counted
+    from the sideline); they are played in a share `matched` of the plays.
     """
 
     name: str
     share: float
     high: int
     zones: dict[int, tuple[Job, float, float]]
+    matched: float = 0.0
+    rules: dict[int, tuple[Match, int, int]] = field(default_factory=dict)
+
+    @property
+    def man(self) -> bool:
+        """Whether it is man coverage."""
+        return len(self.zones) < 2
 
 
 COVERAGES = (
     Coverage("cover 0", 0.05, 0, {}),
-    Coverage("cover 1", 0.28, 1, {20: (Job.DEEP, 15.0, 0.0)}),
+    Coverage("cover 1", 0.28, 1, {20: (Job.DEEP, 19.0, 0.0)}),
     Coverage(
         "cover 2",
         0.14,
@@ -229,8 +264,8 @@ COVERAGES = (
             17: (Job.UNDER, 8.5, -8.0),
             18: (Job.UNDER, 6.0, 18.5),
             19: (Job.UNDER, 6.0, -18.5),
-            20: (Job.DEEP, 15.0, 12.5),
-            21: (Job.DEEP, 15.0, -12.5),
+            20: (Job.DEEP, 18.0, 12.5),
+            21: (Job.DEEP, 18.0, -12.5),
         },
     ),
     Coverage(
@@ -241,10 +276,17 @@ COVERAGES = (
             15: (Job.UNDER, 9.0, 4.5),
             16: (Job.UNDER, 9.0, -4.5),
             17: (Job.UNDER, 7.0, 12.5),
-            18: (Job.DEEP, 13.0, 17.5),
-            19: (Job.DEEP, 13.0, -17.5),
-            20: (Job.DEEP, 15.5, 0.0),
+            18: (Job.DEEP, 15.0, 17.5),
+            19: (Job.DEEP, 15.0, -17.5),
+            20: (Job.DEEP, 19.0, 0.0),
             21: (Job.UNDER, 7.0, -12.5),
+        },
+        0.75,
+        {
+            17: (Match.VERTICAL, 1, 2),
+            18: (Match.VERTICAL, 1, 1),
+            19: (Match.VERTICAL, -1, 1),
+            21: (Match.VERTICAL, -1, 2),
         },
     ),
     Coverage(
@@ -255,10 +297,19 @@ COVERAGES = (
             15: (Job.UNDER, 9.0, 0.0),
             16: (Job.UNDER, 7.5, 10.5),
             17: (Job.UNDER, 7.5, -10.5),
-            18: (Job.DEEP, 12.5, 18.5),
-            19: (Job.DEEP, 12.5, -18.5),
-            20: (Job.DEEP, 12.5, 6.5),
-            21: (Job.DEEP, 12.5, -6.5),
+            18: (Job.DEEP, 14.5, 18.5),
+            19: (Job.DEEP, 14.5, -18.5),
+            20: (Job.DEEP, 15.0, 6.5),
+            21: (Job.DEEP, 15.0, -6.5),
+        },
+        0.9,
+        {
+            16: (Match.SHORT, 1, 2),
+            17: (Match.SHORT, -1, 2),
+            18: (Match.VERTICAL, 1, 1),
+            19: (Match.VERTICAL, -1, 1),
+            20: (Match.VERTICAL, 1, 2),
+            21: (Match.VERTICAL, -1, 2),
         },
     ),
     Coverage(
@@ -270,9 +321,11 @@ COVERAGES = (
             16: (Job.UNDER, 8.0, 9.5),
             17: (Job.UNDER, 7.5, -10.5),
             18: (Job.UNDER, 6.0, 18.5),
-            19: (Job.DEEP, 12.5, -18.5),
-            20: (Job.DEEP, 15.0, 12.5),
-            21: (Job.DEEP, 12.5, -6.0),
+            19: (Job.DEEP, 14.5, -18.5),
+            20: (Job.DEEP, 18.0, 12.5),
+            21: (Job.DEEP, 15.0, -6.0),
         },
+        0.9,
+        {17: (Match.SHORT, -1, 2), 19: (Match.VERTICAL, -1, 1), 21: (Match.VERTICAL, -1, 2)},
     ),
 )

@@ -7,12 +7,13 @@ from scipy.signal import lfilter
 from ghostback.play import Samples
 from simulator.motion import length, unit
 from simulator.playbook import ELIGIBLE, OFFENSE
-from simulator.script import RATE, Floats
+from simulator.values import RATE, Floats
 
 POSITION_NOISE = 0.042
 """Standard deviation of each coordinate, yards: 99.9% of samples lie within six inches."""
-_VELOCITY_NOISE = 0.06  # yards per second
-_POSITION_MEMORY, _VELOCITY_MEMORY, _TURNING = 0.9, 0.6, 0.7  # shares kept from frame to frame
+_VELOCITY_NOISE = 0.25  # yards per second
+_FILTERED = 0.3  # share of it in reported accelerations
+_POSITION_MEMORY, _VELOCITY_MEMORY, _TURNING = 0.97, 0.85, 0.7  # shares kept from frame to frame
 
 
 def report(
@@ -32,8 +33,9 @@ def report(
     """
     n = len(position)
     measured = np.round(position + POSITION_NOISE * _drift(noise[:n, :, :2], _POSITION_MEMORY), 2)
-    moving = velocity + _VELOCITY_NOISE * _drift(noise[:n, :, 2:], _VELOCITY_MEMORY)
-    change = np.diff(moving, axis=0, prepend=moving[:1])
+    error = _VELOCITY_NOISE * _drift(noise[:n, :, 2:], _VELOCITY_MEMORY)
+    moving, filtered = velocity + error, velocity + _FILTERED * error
+    change = np.diff(filtered, axis=0, prepend=filtered[:1])
     speed = length(moving)
     distance = length(np.diff(measured, axis=0, prepend=measured[:1]))
     distance[0] = speed[0] / RATE

@@ -9,9 +9,13 @@ from simulator import motion
 from simulator.dropback import State, next_corner, routes
 from simulator.motion import length
 from simulator.playbook import DEFENSE, ELIGIBLE, N_ELIGIBLE, QUARTERBACK
-from simulator.script import RATE, Floats, Ints, Scripts
+from simulator.script import Scripts
+from simulator.values import RATE, Floats, Ints
 
-_LEAST_FLIGHT, _MOST_FLIGHT = 4, 38  # frames
+_LEAST_FLIGHT, _MOST_FLIGHT = 3, 38  # frames
+_FIXED, _PER_YARD = 0.07, 0.044  # seconds
+_ERROR = (0.25, 0.03)  # standard deviation of the landing spot, yards, and more for each yard thrown
+_HURRIED = 1.5  # factor of the same under pressure
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +33,9 @@ class Throws:
     appeal: Floats
 
 
-def ball_speed(distance: Floats) -> Floats:
-    """Mean horizontal speed of a pass over a distance: 17 yd/s at 10 yards, nearly 20 from 30 yards on."""
-    return 20.0 - 8.0 * np.exp(-distance / 10.0)
+def air_time(distance: Floats) -> Floats:
+    """Seconds a pass over a distance is in the air: a line fitted to the half game by `python -m simulator.figures`."""
+    return _FIXED + _PER_YARD * distance
 
 
 def throws(scripts: Scripts, state: State) -> Throws:
@@ -40,11 +44,13 @@ def throws(scripts: Scripts, state: State) -> Throws:
     paths = _futures(scripts, state)
     gaps = length(paths - release)
     seconds = np.arange(1, _MOST_FLIGHT + 1)[:, None, None] / RATE
-    late = gaps > seconds * ball_speed(gaps)
+    late = seconds + 0.5 / RATE < air_time(gaps) * scripts.lob[:, None]
     flight = np.clip(late.sum(0) + 1, _LEAST_FLIGHT, _MOST_FLIGHT)
     meeting = np.take_along_axis(paths, flight[None, ..., None] - 1, axis=0)[0]
     distance = length(meeting - release)
-    place = meeting + scripts.aim[:, None] * (0.3 + 0.03 * distance[..., None])
+    fixed, more = _ERROR
+    error = fixed + more * distance
+    place = meeting + scripts.aim[:, None] * (error * np.where(scripts.hurried, _HURRIED, 1.0)[:, None])[..., None]
     place = np.clip(place, (1.5, 0.8), (FIELD_LENGTH - 1.2, FIELD_WIDTH - 0.8))
 
     drift = 0.6 * flight[..., None, None] / RATE
@@ -52,7 +58,7 @@ def throws(scripts: Scripts, state: State) -> Throws:
     open_by = np.minimum(length(defenders - meeting[:, :, None]).min(-1), 6.0)
     depth = meeting[..., 0] - scripts.line[:, None]
     first = np.arange(N_ELIGIBLE) == scripts.first_read[:, None]
-    appeal = 0.25 * open_by + 0.08 * np.clip(depth, -3.0, 9.0) - 0.10 * np.maximum(distance - 16.0, 0.0) + 2.0 * first
+    appeal = 0.16 * open_by + 0.04 * np.clip(depth, -3.0, 9.0) - 0.08 * np.maximum(distance - 18.0, 0.0) + 2.0 * first
     return Throws(place, flight, appeal + scripts.taste)
 
 
@@ -60,11 +66,11 @@ def _futures(scripts: Scripts, state: State) -> Floats:
     """The receivers' routes (_MOST_FLIGHT, n, 5, 2) run on from the next frame, were no ball thrown."""
     position, velocity = state.position[0, :, ELIGIBLE], state.velocity[0, :, ELIGIBLE]
     acceleration, corner = state.acceleration[:, ELIGIBLE], state.corner
-    top_speed, burst = scripts.top_speed[:, ELIGIBLE], scripts.burst[:, ELIGIBLE]
+    top_speed, burst = scripts.top_speed[:, ELIGIBLE], (scripts.vigour * scripts.burst)[:, ELIGIBLE]
     paths = []
     for frame in range(_MOST_FLIGHT):
         wish = routes(scripts, position, corner, (scripts.action + frame) / RATE)
         position, velocity, acceleration = motion.step(position, velocity, acceleration, wish, top_speed, burst)
-        corner = next_corner(scripts, position, corner)
+        corner = next_corner(scripts, position, length(velocity), corner)
         paths.append(position)
     return np.array(paths)

@@ -3,9 +3,11 @@
 import numpy as np
 
 from simulator.dropback import Dropback
-from simulator.flight import AFTER_WHISTLE, Aftermath, Catch
+from simulator.flight import AFTER_WHISTLE, Aftermath
+from simulator.outcome import Ending
 from simulator.playbook import QUARTERBACK, Kind
-from simulator.script import BEFORE_SNAP, RATE, Floats, Scripts
+from simulator.script import Scripts
+from simulator.values import BEFORE_SNAP, RATE, Floats
 
 _SNAP, _EXCHANGE = 3, 3  # frames the ball takes to the quarterback, and from one player to another
 
@@ -53,7 +55,7 @@ def _ball(scripts: Scripts, after: Aftermath, row: int, replay: int, position: F
         hand = quarterback[release]
         flown = np.clip((frame - release) / flight, 0.0, 1.0)
         ball = np.where(frame > release, hand + flown * (place - hand), ball)
-        if after.catch[replay] == Catch.INCOMPLETE:
+        if after.ending[replay] == Ending.INCOMPLETE:
             beyond = np.maximum(frame - release - flight, 0) / RATE
             rolls = 0.25 * (1.0 - np.exp(-beyond / 0.25)) * (place - hand) / (flight / RATE)
             return np.asarray(ball + rolls)

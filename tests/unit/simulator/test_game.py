@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from ghostback.play import ParticipantKind, PassOutcome, Play
+from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind, PassOutcome, Play
 from ghostback.tracks import resample
 from simulator.faults import inject_faults
 from simulator.game import SimulatedGame, simulate_game
 from simulator.motion import MAX_ACCELERATION
+from simulator.tracks import track
 
 SIX_INCHES = 1 / 6
 
@@ -75,16 +76,14 @@ def test_nobody_is_faster_or_quicker_than_a_human(game: SimulatedGame) -> None:
 
 
 def test_tags_lie_within_six_inches_of_the_player_but_for_one_in_a_thousand(game: SimulatedGame) -> None:
-    noise = []
-    for play in game.plays[:20]:
-        for p in play.participants:
-            track = of_player(play, p.participant_id)
-            if p.kind is ParticipantKind.PLAYER:
-                smooth = (track[:-4] - 4 * track[1:-3] + 6 * track[2:-2] - 4 * track[3:-1] + track[4:]) / np.sqrt(70)
-                noise.append(smooth)
-    sigma = np.sqrt(np.median(np.concatenate(noise) ** 2) / 0.455)
-    within = np.sqrt(-2 * np.log(0.001)) * sigma
-    assert 0.2 * SIX_INCHES < within < 1.3 * SIX_INCHES
+    off = []
+    for row, play in enumerate(game.plays):
+        true = track(game.truth.scripts, game.truth.before, game.truth.after, row, row)[0][:, :-1]
+        if play.offense_direction < 0:
+            true = np.array([FIELD_LENGTH, FIELD_WIDTH]) - true
+        tracks = [of_player(play, p.participant_id) for p in play.participants if p.kind is ParticipantKind.PLAYER]
+        off.append(np.abs(np.stack(tracks, axis=1) - true).ravel())
+    assert 0.5 * SIX_INCHES < np.quantile(np.concatenate(off), 0.999) < 1.1 * SIX_INCHES
 
 
 def test_a_what_if_is_the_same_play_until_the_throw(game: SimulatedGame, passes: list[Play]) -> None:
