@@ -9,6 +9,7 @@ from ghostback.play import FIELD_WIDTH
 from simulator import motion
 from simulator.motion import arrive, length, limited, unit
 from simulator.playbook import (
+    CARRIER,
     DEFENSE,
     ELIGIBLE,
     LINE,
@@ -27,9 +28,12 @@ MEMORY = 5
 """Frames, the present one included, that a defender's sight may lag over."""
 _CUT_SPEED = (4.0, 6.0)  # yards per second carried through a route's corner: at a full turn, and more when straight
 _ENGAGED_SPEED = (0.3, 1.6)  # yards per second of a rusher who is blocked, on runs and on passes
+_ARMS = (2.2, 1.6)  # yards within which a lineman holds a rusher, on runs and on passes
 _WIND_UP = 0.6  # seconds
 _GAZE = (0.8, 3.6)  # yards per second toward where the quarterback looks, and more as he winds up
 _PRESSED = 3.5  # yards from a rusher at which the quarterback moves off his spot
+_MEETS_BACKS = 2.0  # yards downfield at which a man defender waits for a receiver behind the line
+_OVER_THE_TOP, _COMES_UP = 2.0, 0.55  # yards deep defenders stay above a receiver; how far they come up to one
 _HANDS_OVER = 7.5  # yards downfield beyond which a receiver is vertical
 _ZONE_WIDTH = {Job.UNDER: 8.5, Job.DEEP: 12.0}
 
@@ -139,10 +143,11 @@ def protect(scripts: Scripts, state: State, time: Floats) -> Floats:
     rusher = np.take_along_axis(defenders, scripts.block[..., None], axis=1)
     reach = np.where((scripts.kind == Kind.RUN)[:, None], 7.0, 5.0)
     runs = (scripts.kind == Kind.RUN)[:, None, None]
-    guarded = np.where(runs, rusher + np.array([0.6, 0.0]), rusher + 0.9 * unit(position[:, :1] - rusher))
+    carrier = np.where(runs, position[:, 6 + CARRIER, None], position[:, :1])
+    guarded = rusher + 0.7 * unit(carrier - rusher)
     hold = scripts.start[:, LINE] + np.where(runs, (2.0, 0.0), (-2.0, 0.0))
     place = np.where((length(rusher - own) < reach)[..., None], guarded, hold)
-    return arrive(own, place, 3.5)
+    return limited(3.0 * (place - own), 4.5)
 
 
 def next_corner(scripts: Scripts, receivers: Floats, speed: Floats, corner: Ints) -> Ints:
@@ -179,7 +184,8 @@ def _place(scripts: Scripts, corner: Ints) -> Floats:
 def blocked(scripts: Scripts, state: State, time: Floats) -> Flags:
     """Rushers (n, 11) whom a lineman holds."""
     gaps = length(state.position[0, :, DEFENSE, None] - state.position[0, :, None, LINE])
-    return np.asarray((scripts.job == Job.RUSH) & (gaps.min(-1) < 1.6) & (time[:, None] < scripts.shed))
+    reach = np.where(scripts.kind == Kind.RUN, *_ARMS)[:, None]
+    return np.asarray((scripts.job == Job.RUSH) & (gaps.min(-1) < reach) & (time[:, None] < scripts.shed))
 
 
 def rush(scripts: Scripts, state: State, time: Floats, goal: Floats) -> Floats:
@@ -232,6 +238,7 @@ def _cover_man(scripts: Scripts, state: State, time: Floats) -> Floats:
     cushion = np.minimum(cushion, np.maximum(own[..., 0] - position[..., 0], 0.0))
     behind = np.where(length(own - position) < 1.2, 0.0, 0.4)
     place = position + np.stack([cushion + behind, scripts.leverage], axis=-1)
+    place[..., 0] = np.maximum(place[..., 0], scripts.line[:, None] + _MEETS_BACKS)
     place[..., 1] = np.clip(place[..., 1], 1.0, FIELD_WIDTH - 1.0)
     backpedal = np.where(cushion > 3.5, 5.5, 0.97 * scripts.top_speed[:, DEFENSE])
     return limited(velocity + 2.5 * (place - own), backpedal)
@@ -259,8 +266,9 @@ def _cover_zone(scripts: Scripts, state: State, time: Floats) -> Floats:
     at, going = (share * position).sum(2), (share * velocity).sum(2)
     lean = np.where(deep[..., None], (0.1, 0.95), (0.95, 1.0)) * weight
     place = scripts.landmark + lean * (at - scripts.landmark)
-    above = np.where(deep & (weight[..., 0] > 0.2), at[..., 0] + 0.25 * going[..., 0] + 2.0, -np.inf)
-    place[..., 0] = np.clip(np.maximum(place[..., 0], above), None, 118.5)
+    above = at[..., 0] + 0.25 * going[..., 0] + _OVER_THE_TOP
+    over = np.maximum(above, scripts.landmark[..., 0] + _COMES_UP * weight[..., 0] * (above - scripts.landmark[..., 0]))
+    place[..., 0] = np.minimum(np.where(deep & (weight[..., 0] > 0.2), over, place[..., 0]), 118.5)
     wish = weight * going + 1.8 * (place - own)
     first = position[np.arange(len(scripts)), :, scripts.first_read]
     steady, more = _GAZE

@@ -18,6 +18,7 @@ from simulator.values import MAX_FLIGHT, RATE, Flags, Floats, Ints
 AFTER_WHISTLE = 12
 """Frames recorded after the end of a play."""
 _LEAPS = 3  # frames before the arrival from which on the receiver cannot adjust any more
+_CHASE, _CARRY = 1.5, 0.75  # shares of their burst that tacklers and whoever has the ball give
 _LOOKS_BACK = (0.0, 0.6)  # shares of the flight between which the receiver turns from his route to the ball
 
 
@@ -146,9 +147,9 @@ def _wishes(
         chase = _chase(scripts, state, carrier, gone, time)
         chases = held[:, None] & _chasing(flight, reacted, holder, frame)
         wish = np.where(chases[..., None], chase, wish)
-        vigour = np.where(chases, 1.0, vigour)
+        vigour = np.where(chases, _CHASE, vigour)
         wish[plays, holder] = np.where(held[:, None], _carry(scripts, state, holder, carrier), wish[plays, holder])
-        vigour[plays, holder] = np.where(held, 0.8, vigour[plays, holder])
+        vigour[plays, holder] = np.where(held, _CARRY, vigour[plays, holder])
     return wish, vigour
 
 
@@ -192,7 +193,7 @@ def _carry(scripts: Scripts, state: State, holder: Ints, carrier: Floats) -> Flo
     free = unit(forward + dodge + np.stack([np.zeros(len(scripts)), 0.5 * walls], axis=-1))
     to_gap = unit(scripts.gap - carrier)
     behind_line = (scripts.kind == Kind.RUN) & (carrier[:, 0] < scripts.line - 0.5)
-    speed = 0.88 * scripts.top_speed[plays, holder]
+    speed = np.where(scripts.kind == Kind.RUN, 0.92, 0.84) * scripts.top_speed[plays, holder]
     fleeing = unit(dodge) * 2.5
     running = np.where(behind_line[:, None], to_gap, free) * speed[:, None]
     return np.where((scripts.kind == Kind.SACK)[:, None], fleeing, running)

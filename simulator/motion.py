@@ -9,8 +9,8 @@ STEP = 1.0 / RATE
 MAX_ACCELERATION = 8.0
 """No player speeds up, brakes or turns harder, yards per second squared."""
 _BRAKE = 0.85  # of the acceleration from standing
-_LATERAL = 0.9  # of the same
-_CURVE = 0.45  # share of the braking given up by whoever turns without wanting to be slower
+_LATERAL = 0.86  # of the same
+_CURVE = 0.55  # share of the braking given up by whoever turns without wanting to be slower
 _HIPS = 0.4  # share of all that is lost while the hips turn all the way round
 _RESPONSE = 0.40  # seconds in which a wished change of velocity would be made
 _CARRY = 0.5  # share of the last acceleration carried into the next step

@@ -17,9 +17,9 @@ DROPS = 0.045
 REACH = 1.6
 """Yards a player stretches for a ball."""
 _HANDS_ON = 1.2  # yards from the ball within which a defender breaks up an incompletion
-_CONTACT = 1.5  # yards within which a defender gets his hands on the carrier
-_HOLD = 0.7  # chance that one defender's contact ends the play, each frame
-_BLOCKED_HANDS = 0.03  # what a blocked defender's contact counts
+_CONTACT = 1.8  # yards within which a defender gets his hands on the carrier
+_HOLD = 0.6  # chance that one defender's contact ends the play, each frame
+_BLOCKED_HANDS = 0.02  # what a blocked defender's contact counts
 
 
 class Ending(IntEnum):
@@ -66,7 +66,7 @@ def arrive(scripts: Scripts, state: State, target: Ints, place: Floats, throw_le
     nearest = gaps.argmin(-1)
     gap = gaps[plays, nearest]
     ease = (
-        3.2 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.8 * np.exp(-gap / 1.6) - 0.07 * np.maximum(throw_length - 8.0, 0.0)
+        3.6 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.8 * np.exp(-gap / 1.6) - 0.08 * np.maximum(throw_length - 9.0, 0.0)
     )
     ease -= 0.4 * scripts.hurried
     hands = np.where(miss < REACH, 1.0 / (1.0 + np.exp(-ease)), 0.0)
@@ -99,5 +99,5 @@ def stopped(scripts: Scripts, state: State, holder: Ints, frame: int) -> tuple[F
 def sealed(scripts: Scripts, time: Floats) -> Flags:
     """Linebackers (n, 11) whom a block keeps from a run for now."""
     box = (np.arange(N_DEFENSE) >= 4) & (np.arange(N_DEFENSE) < 7)
-    held = box & (scripts.answer < 0.65) & (time[:, None] < 2.5 + scripts.delay)
+    held = box & (scripts.answer < 0.7) & (time[:, None] < 2.5 + scripts.delay)
     return np.asarray((scripts.kind == Kind.RUN)[:, None] & held)

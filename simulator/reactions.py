@@ -53,8 +53,8 @@ def react(scripts: Scripts, state: State, target: Ints, place: Floats) -> Reacti
     covers = in_man & (scripts.man == target[:, None])
     plays = np.arange(len(scripts))
     gap = length(state.position[0, :, DEFENSE] - state.position[0, plays, 6 + target][:, None])
-    attack = np.where(covers, 0.72, np.where(in_man, 0.20 + 0.50 * near, 0.68 + 0.17 * near))
-    follow = np.where(covers, 0.23, np.where(in_man, 0.0, 0.35 * np.exp(-((gap / 5.0) ** 2))))
+    attack = np.where(covers, 0.55, np.where(in_man, 0.20 + 0.50 * near, 0.68 + 0.17 * near))
+    follow = np.where(covers, 0.40, np.where(in_man, 0.0, 0.50 * np.exp(-((gap / 5.0) ** 2))))
     deepen = np.where(covers, 0.0, np.where(scripts.job == Job.DEEP, 0.15, 0.04))
     chances = np.cumsum(np.stack([attack, follow, deepen], axis=-1), axis=-1)
     answer = (scripts.answer[..., None] > chances).sum(-1)
@@ -62,13 +62,13 @@ def react(scripts: Scripts, state: State, target: Ints, place: Floats) -> Reacti
     to_run = np.array([_TO_RUN[job] for job in Job])[scripts.job]
     turning = np.where(in_man & (answer != Answer.FOLLOW), _TO_TURN, 0.0)
     delay = scripts.delay + np.where((scripts.kind == Kind.RUN)[:, None], to_run, turning)
-    willing = 0.4 * near + 0.6 * scripts.effort
+    willing = 0.5 * near**2 + 0.5 * scripts.effort
     fixed, more = _MISJUDGED
     return Reactions(
         answer,
         np.rint(RATE * delay).astype(np.intp),
         np.maximum(scripts.top_speed[:, DEFENSE] * (0.55 + 0.45 * willing), length(state.velocity[0, :, DEFENSE])),
-        0.1 + 1.2 * willing,
+        0.1 + 1.5 * willing,
         scripts.judgement * (fixed + more * distance)[..., None],
     )
 

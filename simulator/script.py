@@ -40,8 +40,9 @@ REACTIONS = ("late", "delay", "answer", "effort", "judgement")
 _RUN = 0.355  # share of plays
 _TEMPO_SHARES = (0.40, 0.42, 0.18)
 _HOLD = {Tempo.QUICK: (2.2, 0.4), Tempo.MEDIUM: (3.15, 0.5), Tempo.LONG: (4.2, 0.7)}  # seconds, mean and spread
+_LOOKED_AT = {"WR": 1.7, "TE": 0.9, "RB": 1.0, "FB": 0.3}  # how often a position is the first read
 _BOOTLEG = 0.08  # share of dropbacks that leave the pocket by design
-_UNDER_PRESSURE = (0.22, 0.15)  # shares that end in a sack, that the quarterback escapes
+_UNDER_PRESSURE = (0.25, 0.15)  # shares that end in a sack, that the quarterback escapes
 _DOWN = 0.9  # seconds until someone who fell runs again
 
 
@@ -218,14 +219,16 @@ def draw(seed: int, play: int, attack: str, defend: str, line: float) -> Drawn:
         across = rng.choice([-1.0, 1.0]) * rng.uniform(6.0, 10.0) if bootleg else rng.normal(0.0, 0.7)
         pocket = ball + np.array([-rng.uniform(6.0, 8.0), across])
         action, kind, hurried = _release(rng, rng.normal(*_HOLD[tempo]) + 0.5 * bootleg, float(shed.min()))
-    vigour = rng.uniform(0.2, 1.25, N_PLAYERS)
+    vigour = rng.uniform(0.25, 1.3, N_PLAYERS)
     vigour[ELIGIBLE] = rng.uniform(0.45, 0.95, N_ELIGIBLE)
-    vigour[LINE] = 0.9
+    vigour[LINE] = 1.2
     vigour[DEFENSE] = np.where(job == Job.MAN, rng.uniform(0.6, 1.35, N_DEFENSE), vigour[DEFENSE])
-    vigour[15:18] *= 0.6
+    vigour[15:18] *= np.where(job[4:7] == Job.MAN, 0.9, 0.45)
     if kind is Kind.RUN:
         vigour = rng.uniform(0.8, 1.0, N_PLAYERS)
-    first_read = rng.integers(N_ELIGIBLE)
+        vigour[LINE] = 1.2
+    looks = np.array([_LOOKED_AT[p.position] for p in people[ELIGIBLE]])
+    first_read = rng.choice(N_ELIGIBLE, p=looks / looks.sum())
     slips = rng.random(N_PLAYERS) < FALLS
     slips[:6] = False
     script: dict[str, object] = {
@@ -241,7 +244,7 @@ def draw(seed: int, play: int, attack: str, defend: str, line: float) -> Drawn:
         "corners": corners,
         "route_delay": wait * (kind is not Kind.RUN),
         "jammed": defense.jam,
-        "route_pace": rng.uniform(0.76, 0.98, N_ELIGIBLE),
+        "route_pace": rng.uniform(0.78, 1.0, N_ELIGIBLE),
         "action": round(float(np.clip(action, 0.5 if kind is Kind.RUN else 1.2, 6.0)) * RATE),
         "hurried": hurried,
         "pocket": pocket,
@@ -258,7 +261,7 @@ def draw(seed: int, play: int, attack: str, defend: str, line: float) -> Drawn:
         "slip": np.where(slips, rng.uniform(0.5, 4.0, N_PLAYERS), 99.0),
         "first_read": hot if hot >= 0 else first_read,
         "taste": rng.gumbel(0.0, 0.8, N_ELIGIBLE),
-        "lob": 0.94 + rng.gamma(1.0, 0.07),
+        "lob": 0.89 + rng.gamma(1.0, 0.1),
         "aim": rng.normal(size=2),
         "luck": rng.uniform(),
         "grip": rng.uniform(size=MAX_FLIGHT),
@@ -298,7 +301,7 @@ def _reactions(rng: np.random.Generator) -> dict[str, Floats | Flags]:
     late = rng.random(N_DEFENSE) < LATE
     return {
         "late": late,
-        "delay": np.clip(rng.gamma(2.0, 0.07, N_DEFENSE), 0.1, 0.7) + late * rng.uniform(0.3, 0.7, N_DEFENSE),
+        "delay": np.clip(rng.gamma(2.0, 0.055, N_DEFENSE), 0.1, 0.7) + late * rng.uniform(0.3, 0.7, N_DEFENSE),
         "answer": rng.uniform(size=N_DEFENSE),
         "effort": rng.uniform(size=N_DEFENSE),
         "judgement": rng.normal(size=(N_DEFENSE, 2)),

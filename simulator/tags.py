@@ -13,7 +13,7 @@ POSITION_NOISE = 0.042
 """Standard deviation of each coordinate, yards: 99.9% of samples lie within six inches."""
 _VELOCITY_NOISE = 0.25  # yards per second
 _FILTERED = 0.3  # share of it in reported accelerations
-_POSITION_MEMORY, _VELOCITY_MEMORY, _TURNING = 0.97, 0.85, 0.7  # shares kept from frame to frame
+_POSITION_MEMORY, _VELOCITY_MEMORY, _TURNING = 0.985, 0.85, 0.7  # shares kept from frame to frame
 
 
 def report(

@@ -55,10 +55,10 @@ def throws(scripts: Scripts, state: State) -> Throws:
 
     drift = 0.6 * flight[..., None, None] / RATE
     defenders = state.position[0, :, None, DEFENSE] + drift * state.velocity[0, :, None, DEFENSE]
-    open_by = np.minimum(length(defenders - meeting[:, :, None]).min(-1), 6.0)
+    open_by = np.minimum(length(defenders - meeting[:, :, None]).min(-1), 5.0)
     depth = meeting[..., 0] - scripts.line[:, None]
     first = np.arange(N_ELIGIBLE) == scripts.first_read[:, None]
-    appeal = 0.16 * open_by + 0.04 * np.clip(depth, -3.0, 9.0) - 0.08 * np.maximum(distance - 18.0, 0.0) + 2.0 * first
+    appeal = 0.16 * open_by + 0.02 * np.clip(depth, -3.0, 9.0) - 0.10 * np.maximum(distance - 18.0, 0.0) + 2.0 * first
     return Throws(place, flight, appeal + scripts.taste)
 
 
