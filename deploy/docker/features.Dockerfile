@@ -11,6 +11,10 @@ RUN python -m venv /opt/ghostback \
     && /opt/ghostback/bin/pip install --no-cache-dir --constraint constraints.txt ./protos ./clients/python ./models .
 
 FROM python:3.11.14-slim-bookworm
+# LightGBM needs OpenMP's runtime.
+RUN apt-get update \
+    && apt-get install --no-install-recommends --yes libgomp1=12.2.0-14+deb12u1 \
+    && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --home-dir /var/lib/ghostback --create-home ghostback
 COPY --from=build /opt/ghostback /opt/ghostback
 USER 10001

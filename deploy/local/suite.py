@@ -76,7 +76,7 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
         known: dict[str, str] = {}
         for name, flags in {
             "ingest": [f"--database-url=sqlite:///{folder / 'ingest.db'}"],
-            "features": ["--ingest={ingest}"],
+            "features": ["--ingest={ingest}", f"--feature-sets={folder / 'feature-sets'}"],
             "predict": [
                 "--features={features}",
                 f"--triton={triton.ports.grpc_address}",

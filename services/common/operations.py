@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import structlog
@@ -31,20 +31,26 @@ class Operations:
         self._keep = keep
         self._states: dict[str, operation_service_pb2.Operation] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._further: dict[str, asyncio.Event] = {}
 
     def start(self, work: Callable[[Report], Awaitable[Message]]) -> operation_service_pb2.Operation:
         """Start work in the background; of ended operations the oldest are forgotten beyond the limit."""
         name = f"operations/{uuid.uuid4().hex}"
         state = self._states[name] = wire.view(operation_service_pb2.Operation)(name=name)
+        self._further[name] = asyncio.Event()
         self._tasks[name] = asyncio.create_task(self._run(state, work))
         for old in [n for n, s in self._states.items() if s.done][: max(0, len(self._states) - self._keep)]:
-            del self._states[old], self._tasks[old]
+            del self._states[old], self._tasks[old], self._further[old]
         return state
 
     async def _run(self, state: operation_service_pb2.Operation, work: Callable[[Report], Awaitable[Message]]) -> None:
+        def report(metadata: Message) -> None:
+            state.metadata.Pack(metadata)
+            self._wake(state.name)
+
         interceptor.deadline.set(None)
         try:
-            state.response.Pack(await work(lambda metadata: state.metadata.Pack(metadata)))
+            state.response.Pack(await work(report))
         except asyncio.CancelledError:
             state.error.code, state.error.message = code_pb2.CANCELLED, "cancelled"
         except DomainError as error:
@@ -53,6 +59,11 @@ class Operations:
             _log.exception("operation failed", operation=state.name)
             state.error.MergeFromString(status.internal(interceptor.request_id.get()).SerializeToString())
         state.done = True
+        self._wake(state.name)
+
+    def _wake(self, name: str) -> None:
+        self._further[name].set()
+        self._further[name] = asyncio.Event()
 
     def get(self, name: str) -> operation_service_pb2.Operation:
         """The state of an operation.
@@ -73,6 +84,15 @@ class Operations:
         state = self.get(name)
         await asyncio.wait([self._tasks[name]], timeout=seconds)
         return state
+
+    async def watch(self, name: str) -> AsyncIterator[operation_service_pb2.Operation]:
+        """The state of an operation, now and whenever it has come further, until it is done."""
+        state = self.get(name)
+        while not state.done:
+            further = self._further[name]
+            yield state
+            await further.wait()
+        yield state
 
     async def cancel(self, name: str) -> None:
         """Cancel an operation and wait until it has ended."""
@@ -108,6 +128,13 @@ class OperationServicer:
             )
         state = await self._operations.wait(request.name, seconds)
         return _response(operation_service_pb2.WaitOperationResponse, state)
+
+    async def WatchOperation(
+        self, request: operation_service_pb2.WatchOperationRequest, context: Any
+    ) -> AsyncIterator[Message]:
+        """Give the states of an operation as it goes on."""
+        async for state in self._operations.watch(request.name):
+            yield _response(operation_service_pb2.WatchOperationResponse, state)
 
     async def CancelOperation(self, request: operation_service_pb2.CancelOperationRequest, context: Any) -> Message:
         """Cancel an operation."""

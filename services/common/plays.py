@@ -47,3 +47,21 @@ async def look_up(name: str, ingest: Upstream) -> Play:
     if not response.play.HasField("samples"):
         raise FailedPrecondition("TRACKS_INCOMPLETE", f"{name} has no samples yet", name)
     return convert.play_from_message(response.play)
+
+
+async def of_game(game: str, ingest: Upstream) -> list[Play]:
+    """The plays of a game, without samples.
+
+    Raises:
+        NotFound: no such game.
+        Unavailable: `ingest` does not answer.
+    """
+    found: list[Play] = []
+    token = ""
+    while True:
+        request = wire.view(ingest_service_pb2.ListPlaysRequest)(parent=game, page_size=1000, page_token=token)
+        response = await ingest.call("ListPlays", request)
+        found += map(convert.play_from_message, response.plays)
+        token = response.next_page_token
+        if not token:
+            return found

@@ -1,6 +1,8 @@
 """`ghostback.features.v1.FeaturesService`."""
 
 import asyncio
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,41 +12,118 @@ from ghostback import convert, wire
 from ghostback.features.v1 import features_service_pb2 as pb
 from ghostback.tracking.v1 import source_pb2
 from services.common import names, paging, plays, requests
+from services.common.errors import DomainError, InvalidInput, Violation
+from services.common.operations import Operations, Report
 from services.common.upstream import Upstream
 from services.features import feature_sets, tensors
+from services.features.library import Library
+from services.features.screening import catalogue, screened, table
+from services.features.screening.boosting import Workers
+from services.features.screening.screen import Judged, Screening, Stage, Verdict, screen
+from services.features.screening.screened import ScreenedSet
+from services.features.screening.table import Table
 from services.features.targets import Target
 
 FEATURES_SERVICE = pb.DESCRIPTOR.services_by_name["FeaturesService"]
 
-
 _TENSOR_ROWS = {"defender": pb.TENSOR_ROW_DEFENDER, "target": pb.TENSOR_ROW_TARGET}
+_SETTINGS: dict[int, str] = {
+    source_pb2.SETTING_UNSPECIFIED: "retrospective",
+    source_pb2.SETTING_RETROSPECTIVE: "retrospective",
+    source_pb2.SETTING_LIVE: "live",
+}
+_STAGES = {stage: pb.ScreeningStage.Value(f"SCREENING_STAGE_{stage.name}") for stage in Stage}
+_VERDICTS = {verdict: pb.Verdict.Value(f"VERDICT_{verdict.name}") for verdict in Verdict}
 
 
 class FeaturesServicer:
-    """Computes features of plays given in the call or looked up in `ingest`."""
+    """Computes features of plays given in the call or looked up in `ingest`, and selects features."""
 
-    def __init__(self, ingest: Upstream) -> None:
+    def __init__(self, ingest: Upstream, library: Library, operations: Operations, screening_threads: int) -> None:
         self._ingest = ingest
+        self._library = library
+        self._operations = operations
+        self._threads = screening_threads
+        self._screening = asyncio.Lock()
 
     async def ListFeatureSets(self, request: pb.ListFeatureSetsRequest, context: Any) -> Message:
         """List the feature sets."""
-        page, token = paging.page_of(feature_sets.FEATURE_SETS, request, "ListFeatureSets")
+        known, _ = await asyncio.to_thread(self._library.read)
+        page, token = paging.page_of(known, request, "ListFeatureSets")
         return wire.view(pb.ListFeatureSetsResponse)(feature_sets=map(_feature_set, page), next_page_token=token)
 
     async def GetFeatureSet(self, request: pb.GetFeatureSetRequest, context: Any) -> Message:
         """Give one feature set."""
         name = requests.resource_id(request.name, "featureSets", "name")
-        return wire.view(pb.GetFeatureSetResponse)(feature_set=_feature_set(feature_sets.get(name)))
+        found = await asyncio.to_thread(self._library.get, name)
+        return wire.view(pb.GetFeatureSetResponse)(feature_set=_feature_set(found))
 
     async def ComputeFeatures(self, request: pb.ComputeFeaturesRequest, context: Any) -> Message:
         """Compute the tensors of one play."""
-        feature_set = feature_sets.get(requests.resource_id(request.feature_set, "featureSets", "feature_set"))
+        name = requests.resource_id(request.feature_set, "featureSets", "feature_set")
+        feature_set = await asyncio.to_thread(self._library.get, name)
         requests.at_most(request, target_ids=16, defender_ids=32)
         play = await plays.resolve(request.source, self._ingest)
-        batch = await asyncio.to_thread(
-            tensors.compute, play, feature_set, list(request.target_ids), list(request.defender_ids)
-        )
-        return _response(batch)
+        asked = list(request.target_ids), list(request.defender_ids)
+        if isinstance(feature_set, ScreenedSet):
+            return _response(await asyncio.to_thread(screened.compute, play, feature_set, *asked))
+        return _response(await asyncio.to_thread(tensors.compute, play, feature_set, *asked))
+
+    async def SelectFeatures(self, request: pb.SelectFeaturesRequest, context: Any) -> Message:
+        """Start screening the candidates on the passes of some games."""
+        requests.at_most(request, games=1000)
+        for i, game in enumerate(request.games):
+            requests.game_id(game, f"games[{i}]")
+        games = sorted(set(request.games))
+        if len(games) < 2:
+            raise InvalidInput("FIELD_INVALID", [Violation("games", f"names {len(games)} games, must name 2 or more")])
+        if request.setting not in _SETTINGS:
+            raise InvalidInput("FIELD_INVALID", [Violation("setting", f"{request.setting} is no known setting")])
+        name, setting, seed = request.feature_set or "ghosting-screened", _SETTINGS[request.setting], request.seed
+        self._library.check_name(name, "feature_set")
+        passes = [play.name for game in games for play in await plays.of_game(game, self._ingest) if play.forward_pass]
+
+        async def work(report: Report) -> Message:
+            async with self._screening:
+                rows = await self._rows(sorted(passes), setting, report)
+                screening = await self._screen(rows, setting, seed, report)
+            command = f"SelectFeatures of {len(games)} games, {setting}, seed {seed}"
+            kept = self._library.add(
+                name, lambda version: screened.of_screening(screening, name, version, setting, seed, command)
+            )
+            return _result(kept, screening)
+
+        return wire.view(pb.SelectFeaturesResponse)(operation=self._operations.start(work))
+
+    async def _rows(self, passes: Sequence[str], setting: str, report: Report) -> Table:
+        """The rows of passes; one without samples has none."""
+        candidates, parts = catalogue.of_setting(setting), []
+        for i, name in enumerate(passes):
+            report(_metadata(Stage.ROWS, i, len(passes)))
+            try:
+                play = await plays.look_up(name, self._ingest)
+            except DomainError as error:
+                if error.reason != "TRACKS_INCOMPLETE":
+                    raise
+            else:
+                probed = i % table.PROBED == 0
+                parts.append(await asyncio.to_thread(table.of_play, play, setting, candidates, probed))
+        return Table.concatenate(parts, len(candidates))
+
+    async def _screen(self, rows: Table, setting: str, seed: int, report: Report) -> Screening:
+        """Screen in a thread; when this is cancelled, only once the thread has ended."""
+        workers, loop = Workers(seed, self._threads), asyncio.get_running_loop()
+
+        def progress(stage: Stage, done: int, total: int) -> None:
+            loop.call_soon_threadsafe(report, _metadata(stage, done, total))
+
+        job = asyncio.ensure_future(asyncio.to_thread(screen, rows, catalogue.of_setting(setting), workers, progress))
+        try:
+            return await asyncio.shield(job)
+        except asyncio.CancelledError:
+            workers.stop.set()
+            await asyncio.gather(job, return_exceptions=True)
+            raise
 
 
 def _response(batch: tensors.FeatureBatch) -> Message:
@@ -79,7 +158,7 @@ def _target(target: Target, release: int) -> source_pb2.Target:
 
 
 def _feature_set(feature_set: feature_sets.FeatureSet) -> pb.FeatureSet:
-    return wire.view(pb.FeatureSet)(
+    message = wire.view(pb.FeatureSet)(
         name=names.feature_set(feature_set.id),
         description=feature_set.description,
         setting=names.setting(feature_set.setting),
@@ -93,3 +172,45 @@ def _feature_set(feature_set: feature_sets.FeatureSet) -> pb.FeatureSet:
         digest=feature_set.digest,
         tensor_row=_TENSOR_ROWS[feature_set.row],
     )
+    if isinstance(feature_set, ScreenedSet):
+        made = feature_set.provenance
+        wire.write_column(message.tensors[0], "mean", np.array(feature_set.mean))
+        wire.write_column(message.tensors[0], "scale", np.array(feature_set.scale))
+        message.provenance.MergeFrom(
+            wire.view(pb.Provenance)(
+                games=made.games,
+                row_count=made.n_rows,
+                seed=made.seed,
+                command=made.command,
+                candidate_count=made.n_candidates,
+                full_rmse=made.full_rmse,
+                kept_rmse=made.kept_rmse,
+            )
+        )
+    return message
+
+
+def _metadata(stage: Stage, done: int, total: int) -> Message:
+    return wire.view(pb.SelectFeaturesMetadata)(stage=_STAGES[stage], done_count=done, total_count=total)
+
+
+def _result(kept: ScreenedSet, screening: Screening) -> Message:
+    return wire.view(pb.SelectFeaturesResult)(
+        feature_set=_feature_set(kept),
+        candidates=map(_candidate, screening.judged),
+        tried=[wire.view(pb.TriedSet)(candidate_count=n, rmse=rmse) for n, rmse in screening.tried],
+    )
+
+
+def _candidate(judged: Judged) -> pb.ScreenedCandidate:
+    message = wire.view(pb.ScreenedCandidate)(
+        entry=judged.candidate.entry,
+        description=judged.candidate.description,
+        group=judged.candidate.group,
+        verdict=_VERDICTS[judged.verdict],
+        reason=judged.reason,
+    )
+    if not math.isnan(judged.rank):
+        message.rank, message.gain = judged.rank, judged.gain
+        message.permutation, message.shap = judged.permutation, judged.shap
+    return message
