@@ -15,7 +15,7 @@ SUBJECTS = {
     "spoiled25": (pb.SUBJECT_MODEL_SPOILED, "model, 25% spoiled", 0.0425),
 }
 """Key, subject, title, and published mean trajectory score (Amazon Science article on Next Gen Stats)."""
-PROFILES = ("catch-point@1", "receiver@1")
+PROFILES = ("catch-point@2", "receiver@1")
 """The default score profile first."""
 
 

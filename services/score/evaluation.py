@@ -36,13 +36,11 @@ class Ghosts:
     Attributes:
         model_version: resource name of the model version.
         setting: number of the contract's `Setting`.
-        receiver: (n_steps + 1, 2) yards.
         paths: (n_steps + 1, 2) yards, by defender.
     """
 
     model_version: str
     setting: int
-    receiver: NDArray[np.float64]
     paths: Paths
 
 
@@ -58,8 +56,17 @@ class Upstreams(Protocol):
         ...
 
 
-Trajectories = dict[Subject, tuple[NDArray[np.float64], NDArray[np.float64]]]
-"""Receiver's path (n_steps + 1, 2) and defenders' paths (n_defenders, n_steps + 1, 2) of each subject, yards."""
+@dataclass(frozen=True)
+class _Pass:
+    """Trajectories of one pass.
+
+    Attributes:
+        receiver: (n_steps + 1, 2) yards, as he ran, whatever a live model took him to do.
+        paths: (n_defenders, n_steps + 1, 2) yards, of each subject, of the same defenders.
+    """
+
+    receiver: NDArray[np.float64]
+    paths: Mapping[Subject, NDArray[np.float64]]
 
 
 @dataclass
@@ -137,11 +144,11 @@ async def evaluate(
     limit = asyncio.Semaphore(CONCURRENT_PLAYS)
     done = 0
 
-    async def score(name: str) -> Trajectories | str:
+    async def follow(name: str) -> _Pass | str:
         nonlocal done, made_by
         async with limit:
             try:
-                subjects, made_by = await _subjects(name, model, spoiled_fraction, seed, upstreams)
+                followed, made_by = await _follow(name, model, spoiled_fraction, seed, upstreams)
             except DomainError as error:
                 if error.reason not in _REASONS_OF_A_PLAY:
                     raise
@@ -149,21 +156,21 @@ async def evaluate(
             finally:
                 done += 1
                 report(done, len(plays))
-            return subjects
+            return followed
 
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = {play.name: group.create_task(score(play.name)) for play in plays}
+            tasks = {play.name: group.create_task(follow(play.name)) for play in plays}
     except* DomainError as errors:
         raise errors.exceptions[0] from None
     for name, task in tasks.items():
-        subjects = task.result()
-        if isinstance(subjects, str):
-            skipped[name] = subjects
+        followed = task.result()
+        if isinstance(followed, str):
+            skipped[name] = followed
             continue
-        for subject, (receiver, paths) in subjects.items():
+        for subject, paths in followed.paths.items():
             for profile in profiles:
-                scores = metrics.score_trajectories(paths, receiver, profile)
+                scores = metrics.score_trajectories(paths, followed.receiver, profile)
                 total = totals[subject, profile.id]
                 total.trajectories.extend(scores.score.tolist())
                 total.plays.append(metrics.play_score(scores, profile))
@@ -178,10 +185,10 @@ async def evaluate(
 _REASONS_OF_A_PLAY = {"TRACKS_INCOMPLETE", "TARGET_UNKNOWN", "TARGET_NOT_ELIGIBLE", "PASS_TOO_LONG"}
 
 
-async def _subjects(
+async def _follow(
     name: str, model: str, spoiled_fraction: float, seed: int, upstreams: Upstreams
-) -> tuple[Trajectories | str, tuple[str, int]]:
-    """Receiver and defenders' paths of each subject, of the defenders that all subjects have."""
+) -> tuple[_Pass | str, tuple[str, int]]:
+    """Trajectories of the defenders that all subjects have, and what made the ghosts."""
     play = await upstreams.play(name)
     actual = trajectories.actual(play)
     predicted: dict[Subject, Awaitable[Ghosts]] = {Subject.MODEL: upstreams.ghosts(play, model)}
@@ -192,7 +199,8 @@ async def _subjects(
     common = [defender for defender in actual.paths if all(defender in each.paths for each in ghosts.values())]
     if not common:
         return f"{name} has no defensive back who is tracked throughout", made_by
-    subjects = {Subject.ACTUAL: (actual.receiver, np.stack([actual.paths[defender] for defender in common]))}
-    for subject, each in ghosts.items():
-        subjects[subject] = (each.receiver, np.stack([each.paths[defender] for defender in common]))
-    return subjects, made_by
+    paths = {Subject.ACTUAL: actual.paths} | {subject: each.paths for subject, each in ghosts.items()}
+    return (
+        _Pass(actual.receiver, {s: np.stack([each[name] for name in common]) for s, each in paths.items()}),
+        made_by,
+    )

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from services.score.profiles import MeasuredTo, ScoreProfile
+from services.score.profiles import Diverging, MeasuredTo, ScoreProfile
 
 Float = NDArray[np.float64]
+
+LEAST_DIVISOR = 0.1
+"""Where a profile divides by DR, a smaller DR counts as this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +42,24 @@ def distances(paths: Float, receiver: Float, profile: ScoreProfile) -> Float:
 
     Args:
         paths: (n_defenders, n_steps + 1, 2) yards.
-        receiver: (n_steps + 1, 2) yards.
+        receiver: (n_steps + 1, 2) yards, or one for each path (n_defenders, n_steps + 1, 2).
         profile: says whether the target is the receiver as he moves, or where he is at arrival.
     """
-    target = receiver[-1:] if profile.measured_to is MeasuredTo.CATCH_POINT else receiver
+    target = receiver[..., -1:, :] if profile.measured_to is MeasuredTo.CATCH_POINT else receiver
     distance: Float = np.linalg.norm(paths - target, axis=-1)
     return distance
 
 
-def positional_convergence(distance: Float, weights: Float | None = None) -> Float:
+def positional_convergence(distance: Float, profile: ScoreProfile) -> Float:
     """PS = sum_t w_t (d_t - d_(t-1)) / sum_t w_t, yards per step; negative closes: (n_defenders,).
 
     Args:
         distance: (n_defenders, n_steps + 1) yards.
-        weights: (n_steps,) w_t; equal when not given.
+        profile: says how much the steps weigh and what one counts for at most.
     """
-    return np.average(np.diff(distance, axis=-1), axis=-1, weights=weights)
+    steps = np.diff(distance, axis=-1).clip(-profile.closing_limit, profile.closing_limit)
+    weights = (np.arange(1, steps.shape[-1] + 1) / steps.shape[-1]) ** profile.lateness
+    return np.average(steps, axis=-1, weights=weights)
 
 
 def distance_ratio(paths: Float, receiver: Float, step_limit: float) -> Float:
@@ -65,12 +70,12 @@ def distance_ratio(paths: Float, receiver: Float, step_limit: float) -> Float:
 
     Args:
         paths: (n_defenders, n_steps + 1, 2) yards.
-        receiver: (n_steps + 1, 2) yards.
+        receiver: (n_steps + 1, 2) yards, or one for each path.
         step_limit: longest step a human makes, yards.
     """
     actual = np.linalg.norm(np.diff(paths, axis=1), axis=-1).sum(axis=-1)
     reachable = (paths.shape[1] - 1) * step_limit
-    optimal = np.minimum(np.linalg.norm(paths[:, 0] - receiver[-1], axis=-1), reachable)
+    optimal = np.minimum(np.linalg.norm(paths[:, 0] - receiver[..., -1, :], axis=-1), reachable)
     total = optimal + actual
     ratio: Float = 1 - np.divide(np.abs(optimal - actual), total, out=np.zeros_like(total), where=total > 0)
     return ratio
@@ -84,29 +89,42 @@ def superhuman_steps(paths: Float, step_limit: float) -> NDArray[np.int64]:
 
 
 def score_trajectories(paths: Float, receiver: Float, profile: ScoreProfile) -> TrajectoryScores:
-    """TS = PS x DR where PS <= 0, PS x (2 - DR) where PS > 0, plus penalty x SP.
-
-    A better effort lowers the score whether the defender closes or is outrun.
+    """TS = PS x DR where PS <= 0, PS and DR as the profile says where PS > 0, plus penalty x SP.
 
     Args:
         paths: (n_defenders, n_steps + 1, 2) yards, from pass forward to arrival.
-        receiver: (n_steps + 1, 2) yards.
+        receiver: (n_steps + 1, 2) yards, or one for each path.
         profile: the reading of the score.
     """
-    distance = distances(paths, receiver, profile)
-    convergence = positional_convergence(distance)
+    convergence = positional_convergence(distances(paths, receiver, profile), profile)
     ratio = distance_ratio(paths, receiver, profile.step_limit)
     superhuman = superhuman_steps(paths, profile.step_limit)
-    effort = np.where(convergence <= 0, ratio, 2 - ratio)
     return TrajectoryScores(
-        score=convergence * effort + profile.penalty * superhuman,
+        score=convergence * _effort(convergence, ratio**profile.effort, profile.diverging)
+        + profile.penalty * superhuman,
         positional_convergence=convergence,
         distance_ratio=ratio,
         superhuman_steps=superhuman,
-        initial_distance=np.linalg.norm(paths[:, 0] - receiver[0], axis=-1),
+        initial_distance=np.linalg.norm(paths[:, 0] - receiver[..., 0, :], axis=-1),
     )
 
 
+def _effort(convergence: Float, ratio: Float, diverging: Diverging) -> Float:
+    """What PS is multiplied by: (n_defenders,)."""
+    outrun = {
+        Diverging.MULTIPLY: ratio,
+        Diverging.COMPLEMENT: 2 - ratio,
+        Diverging.DIVIDE: 1 / np.maximum(ratio, LEAST_DIVISOR),
+    }
+    return np.where(convergence <= 0, ratio, outrun[diverging])
+
+
+def nearness(scores: TrajectoryScores, profile: ScoreProfile) -> Float:
+    """exp(-d_0 / radius), what a trajectory weighs in the play score: (n_defenders,)."""
+    weights: Float = np.exp(-scores.initial_distance / profile.radius)
+    return weights
+
+
 def play_score(scores: TrajectoryScores, profile: ScoreProfile) -> float:
-    """Mean of TS weighted by exp(-d_0 / radius): those near the target at pass forward count most."""
-    return float(np.average(scores.score, weights=np.exp(-scores.initial_distance / profile.radius)))
+    """Mean of TS weighted by nearness: those near the target at pass forward count most."""
+    return float(np.average(scores.score, weights=nearness(scores, profile)))

@@ -124,7 +124,6 @@ class _Upstreams:
         return Ghosts(
             response.model_version,
             response.setting,
-            convert.path_from_message(response.targets[0].receiver, "targets[0].receiver"),
             {
                 ghost.defender_id: convert.path_from_message(ghost.path, f"ghosts[{i}].path")
                 for i, ghost in enumerate(response.ghosts)

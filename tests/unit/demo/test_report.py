@@ -42,7 +42,7 @@ def prediction_of(play: Play) -> Prediction:
 def evaluation(shift: float, n: int) -> pb.EvaluateModelResult:
     result = pb.EvaluateModelResult(model_version="models/ghosting/versions/1.0.0")
     for subject in (1, 2, 3):
-        for profile in ("catch-point@1", "receiver@1"):
+        for profile in ("catch-point@2", "receiver@1"):
             result.scores.add(
                 subject=subject,  # type: ignore[arg-type]
                 score_profile=f"scoreProfiles/{profile}",
@@ -65,8 +65,8 @@ def results() -> Results:
 
 
 def test_games_are_pooled_by_the_number_of_trajectories(results: Results) -> None:
-    assert results.trajectory_score("actual", "catch-point@1") == Mean(pytest.approx(0.01 + 0.225), 400)
-    assert results.play_score("model", "catch-point@1").n == 100
+    assert results.trajectory_score("actual", "catch-point@2") == Mean(pytest.approx(0.01 + 0.225), 400)
+    assert results.play_score("model", "catch-point@2").n == 100
 
 
 def test_the_json_has_every_figure(results: Results, tmp_path: Path) -> None:
