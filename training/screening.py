@@ -100,14 +100,15 @@ def _run(arguments: argparse.Namespace, console: Console) -> tuple[Screening, di
             seeds = range(arguments.from_seed, arguments.from_seed + arguments.games)
             others = range(TEST_SEEDS_FROM, TEST_SEEDS_FROM + arguments.test_games)
             with ProcessPoolExecutor(arguments.threads) as pool:
-                of_game = partial(_of_seed, setting=arguments.setting)
+                of_game = partial(of_seed, setting=arguments.setting)
                 learnt = rows(pool.map(of_game, seeds), len(seeds), "games")
                 unseen = rows(pool.map(of_game, others), len(others), "games to confirm on")
         screening = screen(learnt, candidates, workers, report)
     return screening, _confirmed(screening, learnt, unseen, workers, arguments.setting) if len(unseen) else {}
 
 
-def _of_seed(seed: int, setting: str) -> Table:
+def of_seed(seed: int, setting: str) -> Table:
+    """The rows of a simulated game."""
     return _of_plays(simulate_game(seed, PLAYS_A_GAME).plays, setting)
 
 
