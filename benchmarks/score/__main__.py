@@ -10,9 +10,10 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.score import experiment, expert, labels, readings, report, subjects, trajectories
+from benchmarks.score import experiment, expert, labels, plot, readings, report, subjects, trajectories
 from benchmarks.score.labels import NEAR, Labelled, LabelsError
 from benchmarks.score.subjects import Model
+from benchmarks.score.trajectories import NothingToScoreError
 from ghostback import bigdatabowl
 from ghostback.play import Play
 from services.common.errors import DomainError
@@ -53,6 +54,7 @@ def main() -> None:
             command.add_argument(
                 "--draws", type=int, default=1, help="of random starts, averaged; more for few passes (default: 1)"
             )
+            command.add_argument("--plot", type=Path, help="PNG file to draw the scores into")
         else:
             command.add_argument(
                 "--questionable-from",
@@ -67,7 +69,7 @@ def main() -> None:
     console = Console(stderr=arguments.json, width=None if sys.stdout.isatty() else WIDTH)
     try:
         found = _COMMANDS[arguments.command][0](arguments, subjects.load(arguments.model), console)
-    except (DomainError, LabelsError, bigdatabowl.BigDataBowlError, OSError, ValueError) as error:
+    except (DomainError, LabelsError, NothingToScoreError, bigdatabowl.BigDataBowlError, OSError) as error:
         sys.exit(f"error: {error}")
     if arguments.json:
         print(json.dumps(found))  # noqa: T201
@@ -86,6 +88,8 @@ def _experiment(arguments: argparse.Namespace, model: Model, console: Console) -
         arguments.resamples,
     )
     console.print(report.experiment_table(result))
+    if arguments.plot:
+        plot.draw(result, arguments.plot)
     return report.experiment_json(result)
 
 

@@ -46,6 +46,7 @@ class Result:
         profile: id of the score profile.
         trajectories: number of trajectories.
         passes: number of passes.
+        left_out: passes that could not be scored.
         resampled: what the bootstrap resamples.
         rows: the subjects, players first.
     """
@@ -55,6 +56,7 @@ class Result:
     profile: str
     trajectories: int
     passes: int
+    left_out: int
     resampled: str
     rows: list[Row]
 
@@ -111,4 +113,5 @@ def run(
         superhuman.mean(axis=1).tolist(),
     )
     rows = [Row(*each) for each in zip(names, *columns, strict=True)]
-    return Result(model.id, model.setting, profile.id, len(found), by_pass.shape[1], resampled, rows)
+    counts = len(found), by_pass.shape[1], found.left_out
+    return Result(model.id, model.setting, profile.id, *counts, resampled, rows)

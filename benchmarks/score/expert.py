@@ -82,7 +82,7 @@ def agreement(labelled: Labelled, profile: ScoreProfile, resamples: int) -> Agre
 def fit(labelled: Labelled, profile: ScoreProfile) -> Fit | None:
     """The profile with the lateness and effort that agree best with the labels, cross-validated.
 
-    Folds divide games where there are enough of them, else passes; None where there are too few labels
+    Folds divide games where there are enough of them, else plays; None where there are too few labels
     to hold some out. Other constants stay: the labels say nothing of the penalty as long as no step in
     them is superhuman.
     """

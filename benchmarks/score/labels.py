@@ -79,7 +79,7 @@ class Labelled:
 
     @property
     def clusters(self) -> tuple[str, NDArray[np.intp]]:
-        """What counts as independent, games or passes, and which of them each label is of: (n,)."""
+        """What counts as independent, games or plays, and which of them each label is of: (n,)."""
         what, cluster = self.trajectories.clusters
         return what, np.unique(cluster[self.row], return_inverse=True)[1]
 

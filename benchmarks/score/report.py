@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
 import numpy as np
 from rich import box
@@ -29,8 +30,8 @@ def experiment_table(result: Result) -> Table:
     }
     table = _table(
         f"{result.model} ({result.setting}), {result.profile}, lower is better: {result.trajectories:,} trajectories "
-        f"of {result.passes:,} passes; 95% intervals, {result.resampled} resampled; spoiled: a share of the paths "
-        "drawn, or of the starts shown to the model",
+        f"of {result.passes:,} passes, {result.left_out} passes left out; 95% intervals, {result.resampled} resampled; "
+        "spoiled: a share of the paths drawn, or of the starts shown to the model",
         "trajectories of",
         ("TS", "95%", "play score", "95%", "superhuman steps a 100", "published TS"),
     )
@@ -51,8 +52,7 @@ def experiment_table(result: Result) -> Table:
 def experiment_json(result: Result) -> dict[str, object]:
     """The same, for programs."""
     return {
-        **{name: getattr(result, name) for name in ("model", "setting", "profile", "trajectories", "passes")},
-        "resampled": result.resampled,
+        **{f.name: getattr(result, f.name) for f in fields(result) if f.name != "rows"},
         "subjects": {
             row.name: {
                 "ts": row.score,

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from ghostback.play import Play
 from ghostback.tracks import resample
+from services.common.errors import FailedPrecondition
 from services.features import feature_sets, tensors
 from services.predict import ghosts, registry
-from services.predict.registry import ModelVersion
+from services.predict.registry import ModelVersion, State
 from services.score import trajectories
 from services.score.spoiling import spoil
 
@@ -49,14 +50,16 @@ class Model:
 
 
 def load(name: str) -> Model:
-    """The model of a version such as `ghosting-1.0.0`, or the highest of a model such as `ghosting`.
+    """The model of a version such as `ghosting-1.0.0`, or of the highest usable version of a model such as `ghosting`.
 
     Raises:
         DomainError: no plugin brings it, or what it brings is broken.
     """
     found = registry.discover(feature_sets.FEATURE_SETS)
-    model, _, version = name.partition("-")
-    return Model(found.get(model, version) if version else found.usable(model)[-1])
+    version = found.versions.get(name) or found.usable(name)[-1]
+    if version.state is State.FAILED:
+        raise FailedPrecondition("MODEL_VERSION_UNUSABLE", f"{name} cannot be used: {version.problem}", name)
+    return Model(version)
 
 
 def actual(play: Play) -> Paths:

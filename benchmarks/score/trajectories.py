@@ -21,7 +21,11 @@ Floats = NDArray[np.float64]
 Names = NDArray[np.str_]
 
 FEWEST_GAMES = 5
-"""Games from which on games are resampled and held out; below, passes."""
+"""Games from which on games are resampled and held out; below, plays."""
+
+
+class NothingToScoreError(Exception):
+    """No pass can be scored."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class Trajectories:
         steps: (n,) steps in the air.
         receiver: (n, n_steps + 1, 2) yards.
         paths: (n, n_steps + 1, 2) yards, by subject.
+        left_out: passes without a single row, for want of samples or of a target.
     """
 
     game: Names
@@ -45,6 +50,7 @@ class Trajectories:
     steps: NDArray[np.int64]
     receiver: Floats
     paths: Mapping[str, Floats]
+    left_out: int
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -57,9 +63,11 @@ class Trajectories:
 
     @property
     def clusters(self) -> tuple[str, NDArray[np.intp]]:
-        """What counts as independent, games or passes, and which of them each row is of: (n,)."""
+        """What counts as independent, games or plays, and which of them each row is of: (n,)."""
         games, of_game = np.unique(self.game, return_inverse=True)
-        return ("games", of_game) if len(games) >= FEWEST_GAMES else ("passes", self.passes)
+        if len(games) >= FEWEST_GAMES:
+            return "games", of_game
+        return "plays", np.unique(self.play, return_inverse=True)[1]
 
     def distance(self, subject: str, other: str) -> Floats:
         """Mean distance between two subjects while the ball is in the air, yards: (n,)."""
@@ -82,25 +90,30 @@ class Trajectories:
 
 
 def gather(plays: Iterable[Play], subjects: Mapping[str, Subject]) -> Trajectories:
-    """The trajectories of the defensive backs that all subjects have a path for; passes that lack samples are left out.
+    """The trajectories of the defensive backs that all subjects have a path for.
 
     Raises:
-        ValueError: there is not one.
+        NothingToScoreError: there is not one.
     """
     rows: list[tuple[str, str, str, str, Floats, list[Floats]]] = []
+    left_out = 0
     for play in plays:
         try:
             truth = of_play.actual(play)
             paths = [subject(play) for subject in subjects.values()]
         except (FailedPrecondition, InvalidInput):
+            left_out += 1
             continue
+        usable = [name for name in truth.paths if all(name in each and np.isfinite(each[name]).all() for each in paths)]
+        left_out += not usable
         rows += [
             (play.game_id, play.name, truth.target_id, name, truth.receiver, [each[name] for each in paths])
-            for name in truth.paths
-            if all(name in each and np.isfinite(each[name]).all() for each in paths)
+            for name in usable
         ]
     if not rows:
-        raise ValueError("no pass has a targeted receiver and a defensive back who are tracked throughout")
+        raise NothingToScoreError(
+            f"of {left_out} passes none has a targeted receiver and a defensive back who are tracked throughout"
+        )
     game, play_name, target, defender, receiver, by_subject = zip(*rows, strict=True)
     return Trajectories(
         game=np.array(game),
@@ -110,6 +123,7 @@ def gather(plays: Iterable[Play], subjects: Mapping[str, Subject]) -> Trajectori
         steps=np.array([len(path) - 1 for path in receiver]),
         receiver=_padded(receiver),
         paths={name: _padded(each) for name, each in zip(subjects, zip(*by_subject, strict=True), strict=True)},
+        left_out=left_out,
     )
 
 

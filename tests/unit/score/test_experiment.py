@@ -11,7 +11,7 @@ from services.score import profiles
 
 @pytest.fixture(scope="module")
 def result(model: Model) -> Result:
-    plays = trajectories.simulated((60_001, 60_002), 50)
+    plays = trajectories.simulated((60_001, 60_002), 80)
     return experiment.run(plays, model, profiles.DEFAULT, spoiling_seed=1, draws=2, resamples=50)
 
 
@@ -29,8 +29,8 @@ def test_wholly_spoiled_trajectories_are_worse_than_the_players_beyond_chance(re
     assert players.play_score_interval[1] < spoiled.play_score_interval[0]
 
 
-def test_intervals_hold_their_means_and_few_games_resample_passes(result: Result) -> None:
-    assert result.resampled == "passes"
+def test_intervals_hold_their_means_and_few_games_resample_plays(result: Result) -> None:
+    assert result.resampled == "plays"
     for row in result.rows:
         assert row.score_interval[0] < row.score < row.score_interval[1]
         assert row.play_score_interval[0] < row.play_score < row.play_score_interval[1]

@@ -1,5 +1,6 @@
 """Trajectories of many passes side by side."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 
 from benchmarks.score import subjects, trajectories
 from benchmarks.score.subjects import Model
-from benchmarks.score.trajectories import Trajectories
+from benchmarks.score.trajectories import NothingToScoreError, Trajectories
 from services.common.errors import NotFound
 from services.features import feature_sets, tensors
 from services.predict import golden, registry
@@ -41,8 +42,8 @@ def test_spoiled_trajectories_start_where_the_players_do_and_run_straight_on_at_
 
 
 def test_the_model_answers_its_golden_example(model: Model) -> None:
-    version = registry.discover(feature_sets.FEATURE_SETS).usable("ghosting")[-1]
-    assert version.id == model.id
+    version = registry.discover(feature_sets.FEATURE_SETS).versions[model.id]
+    assert subjects.load(model.id).id == model.id
     inputs, known = golden.read(version.folder, version.manifest)
     answer = model.infer({name: np.asarray(value) for name, value in inputs.items()})
     np.testing.assert_allclose(answer, known["displacement"], atol=version.manifest.golden.tolerance)
@@ -57,8 +58,8 @@ def test_the_model_draws_a_ghost_for_every_defensive_back_from_where_he_was(mode
         np.testing.assert_allclose(path[0], actual.paths[name][0], atol=1e-3)
 
 
-def test_a_model_that_is_not_installed_is_told_with_those_there_are() -> None:
-    with pytest.raises(NotFound, match="there are ghosting-1"):
+def test_a_model_that_is_not_installed_is_told() -> None:
+    with pytest.raises(NotFound, match="there is no model 'ghosting-99.0.0'"):
         subjects.load("ghosting-99.0.0")
 
 
@@ -70,8 +71,26 @@ def test_what_ifs_are_of_receivers_who_were_not_thrown_to(what_ifs: Trajectories
 
 
 def test_nothing_to_score_is_an_error_and_not_an_empty_table() -> None:
-    with pytest.raises(ValueError, match="no pass has"):
-        trajectories.gather([], {"actual": subjects.actual})
+    run = next(play for play in simulate_game(60_001, 30).plays if not play.forward_pass)
+    with pytest.raises(NothingToScoreError, match="of 1 passes none has"):
+        trajectories.gather([run], {"actual": subjects.actual})
+
+
+def test_passes_that_cannot_be_scored_are_counted() -> None:
+    good = next(play for play in simulate_game(60_001, 30).plays if play.forward_pass)
+    assert good.forward_pass
+    lost = replace(good, forward_pass=replace(good.forward_pass, target_id=""))
+    found = trajectories.gather([good, lost], {"actual": subjects.actual})
+    assert (found.left_out, set(found.play)) == (1, {good.name})
+
+
+def test_few_games_leave_plays_as_what_counts_independent(passes: Trajectories) -> None:
+    what, cluster = passes.clusters
+    assert what == "plays"
+    assert len(set(cluster)) == len(set(passes.play))
+    many = replace(passes, game=np.array([str(i % 6) for i in range(len(passes))]))
+    assert many.clusters[0] == "games"
+    assert set(many.clusters[1]) == set(range(6))
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the public game is not at {REAL.parent.name}/{REAL.name}")
