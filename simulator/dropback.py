@@ -26,7 +26,7 @@ from simulator.values import RATE, Flags, Floats, Ints
 
 MEMORY = 5
 """Frames, the present one included, that a defender's sight may lag over."""
-_CUT_SPEED = (4.0, 6.0)  # yards per second carried through a route's corner: at a full turn, and more when straight
+_CUT_SPEED = (4.6, 6.0)  # yards per second carried through a route's corner: at a full turn, and more when straight
 _ENGAGED_SPEED = (0.3, 1.6)  # yards per second of a rusher who is blocked, on runs and on passes
 _ARMS = (2.2, 1.6)  # yards within which a lineman holds a rusher, on runs and on passes
 _WIND_UP = 0.6  # seconds

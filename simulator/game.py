@@ -1,6 +1,6 @@
 """Whole games: plays as the tags report them, and each play as it would have gone with another target."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 
@@ -20,7 +20,6 @@ from ghostback.play import (
     Situation,
 )
 from simulator import dropback, flight, schedule, script, tags
-from simulator.dropback import Dropback
 from simulator.flight import Aftermath
 from simulator.outcome import Catch, Ending
 from simulator.playbook import CARRIER, ELIGIBLE, N_ELIGIBLE, QUARTERBACK, Kind
@@ -28,6 +27,7 @@ from simulator.schedule import Setting
 from simulator.script import Drawn, Scripts
 from simulator.throw import throws
 from simulator.tracks import track
+from simulator.truth import Truth
 from simulator.values import BEFORE_SNAP, RATE, Ints
 
 BALL = Participant("ball", ParticipantKind.BALL, "Football", "", "", -1, (1,))
@@ -47,29 +47,6 @@ _ENDINGS = {
     Ending.OUT_OF_BOUNDS: "out_of_bounds",
     Ending.TOUCHDOWN: "touchdown",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Truth:
-    """What the simulator knows of a game's plays besides what the tags report, in order of play.
-
-    Attributes:
-        settings: of each play.
-        drawn: who played, and tag noise.
-        scripts: everything else drawn by chance.
-        before: motion until the release.
-        targets: (n_plays,) receiver (0-4) thrown to; without meaning for plays that are no passes.
-        after: motion from the release, with that receiver.
-        scores: (n_plays, 2) points of the offense and the defense before each play.
-    """
-
-    settings: tuple[Setting, ...]
-    drawn: tuple[Drawn, ...]
-    scripts: Scripts
-    before: Dropback
-    targets: Ints
-    after: Aftermath
-    scores: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +96,28 @@ class SimulatedGame:
             for row, receiver, replayed in zip(rows, receivers, other, strict=True)
         }
 
+    def redraw(self, draw: int) -> "SimulatedGame":
+        """The same game with the defenders' reactions drawn anew: delays, answers, effort and misjudgement.
+
+        Up to and including the release, hand-off or sack every play is the same, sample by sample,
+        and so are the pass and its luck. How far two draws lie apart is what no prediction made at
+        the throw can know: the floor of its error.
+
+        Args:
+            draw: 1 or more; the same draw gives the same game.
+
+        Raises:
+            ValueError: the draw is below 1.
+        """
+        if draw < 1:
+            raise ValueError("the draw must be 1 or more")
+        truth = self.truth
+        scripts = truth.scripts.redrawn([script.generator(truth.seed, i, draw) for i in range(len(self.plays))])
+        return _played(
+            self.game,
+            replace(truth, scripts=scripts, after=flight.play_out(scripts, truth.before.state, truth.targets)),
+        )
+
     def _replay(self, rows: Ints, receivers: Ints) -> list[Play]:
         if not len(rows):
             return []
@@ -149,8 +148,11 @@ def simulate_game(seed: int, n_plays: int = 150) -> SimulatedGame:
     before = dropback.run(scripts)
     targets = throws(scripts, before.state).appeal.argmax(-1)
     after = flight.play_out(scripts, before.state, targets)
-    truth = Truth(settings, drawn, scripts, before, targets, after, _scores(settings, after))
-    plays = tuple(_play(game, truth, after, i, i, targets[i]) for i in range(n_plays))
+    return _played(game, Truth(seed, settings, drawn, scripts, before, targets, after, _scores(settings, after)))
+
+
+def _played(game: Game, truth: Truth) -> SimulatedGame:
+    plays = tuple(_play(game, truth, truth.after, i, i, target) for i, target in enumerate(truth.targets))
     return SimulatedGame(game, plays, truth)
 
 

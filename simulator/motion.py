@@ -9,7 +9,7 @@ STEP = 1.0 / RATE
 MAX_ACCELERATION = 8.0
 """No player speeds up, brakes or turns harder, yards per second squared."""
 _BRAKE = 0.85  # of the acceleration from standing
-_LATERAL = 0.86  # of the same
+_LATERAL = 0.72  # of the same
 _CURVE = 0.55  # share of the braking given up by whoever turns without wanting to be slower
 _HIPS = 0.4  # share of all that is lost while the hips turn all the way round
 _RESPONSE = 0.40  # seconds in which a wished change of velocity would be made
@@ -61,7 +61,7 @@ def step(
     strength = burst * (1.0 - _HIPS * turn * np.minimum(speed / 4.0, 1.0))
     along = (wanted * heading).sum(-1)
     across = wanted - along[..., None] * heading
-    forward = strength * (1.0 - 0.6 * np.minimum(speed / top_speed, 1.0))
+    forward = strength * (1.0 - 0.4 * np.minimum(speed / top_speed, 1.0))
     curves = _CURVE * np.minimum(length(wish) / np.maximum(speed, 1e-9), 1.0)
     running = np.clip(along, -_BRAKE * (1.0 - curves) * strength, forward)[..., None] * heading + limited(
         across, _LATERAL * strength

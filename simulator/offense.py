@@ -20,7 +20,7 @@ from simulator.playbook import (
 )
 from simulator.values import Floats
 
-READS_RIGHT = 0.6
+READS_RIGHT = 0.5
 """Share of receivers who adjust a route that has an option."""
 HOTS = 0.35
 """Share of blitzes that a receiver breaks off his route against."""

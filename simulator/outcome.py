@@ -66,11 +66,11 @@ def arrive(scripts: Scripts, state: State, target: Ints, place: Floats, throw_le
     nearest = gaps.argmin(-1)
     gap = gaps[plays, nearest]
     ease = (
-        3.6 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.8 * np.exp(-gap / 1.6) - 0.08 * np.maximum(throw_length - 9.0, 0.0)
+        3.9 - 1.2 * np.maximum(miss - 0.6, 0.0) - 2.8 * np.exp(-gap / 1.6) - 0.085 * np.maximum(throw_length - 9.0, 0.0)
     )
     ease -= 0.4 * scripts.hurried
     hands = np.where(miss < REACH, 1.0 / (1.0 + np.exp(-ease)), 0.0)
-    picks = np.where(gap < REACH, 0.42 * np.exp(-gap), 0.0)
+    picks = np.where(gap < REACH, 0.32 * np.exp(-gap), 0.0)
     probability = hands * (1.0 - DROPS)
     catch = np.select(
         [scripts.luck < probability, scripts.luck < hands, scripts.luck > 1.0 - picks, gap < _HANDS_ON],

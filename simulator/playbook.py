@@ -199,7 +199,7 @@ HOT = "slant"
 
 ROUTE_SHARES: dict[Spot, dict[Tempo, dict[str, float]]] = {
     Spot.WIDE: {
-        Tempo.QUICK: {"hitch": 3, "slant": 3, "quick out": 3, "go": 3, "screen": 3},
+        Tempo.QUICK: {"hitch": 2, "slant": 3.5, "quick out": 3.5, "go": 3, "screen": 2},
         Tempo.MEDIUM: {"curl": 1.5, "comeback": 1, "out": 3, "dig": 3, "go": 2.5, "post": 2, "shallow cross": 2},
         Tempo.LONG: {"go": 3, "post": 3, "corner": 1, "dig": 2, "comeback": 2, "over": 2},
     },
@@ -253,7 +253,7 @@ class Coverage:
 
 COVERAGES = (
     Coverage("cover 0", 0.05, 0, {}),
-    Coverage("cover 1", 0.28, 1, {20: (Job.DEEP, 19.0, 0.0)}),
+    Coverage("cover 1", 0.24, 1, {20: (Job.DEEP, 19.0, 0.0)}),
     Coverage(
         "cover 2",
         0.14,
@@ -270,7 +270,7 @@ COVERAGES = (
     ),
     Coverage(
         "cover 3",
-        0.31,
+        0.34,
         1,
         {
             15: (Job.UNDER, 9.0, 4.5),
@@ -291,7 +291,7 @@ COVERAGES = (
     ),
     Coverage(
         "cover 4",
-        0.14,
+        0.15,
         2,
         {
             15: (Job.UNDER, 9.0, 0.0),

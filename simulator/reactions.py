@@ -11,9 +11,9 @@ from simulator.playbook import DEFENSE, Job, Kind
 from simulator.script import Scripts
 from simulator.values import RATE, Flags, Floats, Ints
 
-_CLOSE = 18.0  # yards from the catch point within which a pass is a defender's business
+_CLOSE = 20.0  # yards from the catch point within which a pass is a defender's business
 _MISJUDGED = (0.3, 0.06)  # yards a landing spot is misjudged by at the throw, and more for each yard away
-_TO_TURN = 0.1  # seconds that eyes on a man cost
+_TO_TURN = 0.05  # seconds that eyes on a man cost
 _TO_RUN = {Job.MAN: 0.5, Job.DEEP: 0.35, Job.UNDER: 0.1, Job.RUSH: 0.1}  # seconds that a hand-off takes to be seen
 
 
@@ -67,8 +67,8 @@ def react(scripts: Scripts, state: State, target: Ints, place: Floats) -> Reacti
     return Reactions(
         answer,
         np.rint(RATE * delay).astype(np.intp),
-        np.maximum(scripts.top_speed[:, DEFENSE] * (0.55 + 0.45 * willing), length(state.velocity[0, :, DEFENSE])),
-        0.1 + 1.5 * willing,
+        np.maximum(scripts.top_speed[:, DEFENSE] * (0.6 + 0.4 * willing), length(state.velocity[0, :, DEFENSE])),
+        0.25 + 2.8 * willing**2,
         scripts.judgement * (fixed + more * distance)[..., None],
     )
 

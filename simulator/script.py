@@ -38,11 +38,11 @@ LATE = 0.08
 REACTIONS = ("late", "delay", "answer", "effort", "judgement")
 """Fields of `Scripts` that `Scripts.redrawn` draws anew."""
 _RUN = 0.355  # share of plays
-_TEMPO_SHARES = (0.40, 0.42, 0.18)
+_TEMPO_SHARES = (0.44, 0.38, 0.18)
 _HOLD = {Tempo.QUICK: (2.2, 0.4), Tempo.MEDIUM: (3.15, 0.5), Tempo.LONG: (4.2, 0.7)}  # seconds, mean and spread
 _LOOKED_AT = {"WR": 1.7, "TE": 0.9, "RB": 1.0, "FB": 0.3}  # how often a position is the first read
 _BOOTLEG = 0.08  # share of dropbacks that leave the pocket by design
-_UNDER_PRESSURE = (0.25, 0.15)  # shares that end in a sack, that the quarterback escapes
+_UNDER_PRESSURE = (0.23, 0.15)  # shares that end in a sack, that the quarterback escapes
 _DOWN = 0.9  # seconds until someone who fell runs again
 
 
@@ -219,11 +219,11 @@ def draw(seed: int, play: int, attack: str, defend: str, line: float) -> Drawn:
         across = rng.choice([-1.0, 1.0]) * rng.uniform(6.0, 10.0) if bootleg else rng.normal(0.0, 0.7)
         pocket = ball + np.array([-rng.uniform(6.0, 8.0), across])
         action, kind, hurried = _release(rng, rng.normal(*_HOLD[tempo]) + 0.5 * bootleg, float(shed.min()))
-    vigour = rng.uniform(0.25, 1.3, N_PLAYERS)
-    vigour[ELIGIBLE] = rng.uniform(0.45, 0.95, N_ELIGIBLE)
+    vigour = rng.uniform(0.25, 1.5, N_PLAYERS)
+    vigour[ELIGIBLE] = rng.uniform(0.45, 0.9, N_ELIGIBLE)
     vigour[LINE] = 1.2
-    vigour[DEFENSE] = np.where(job == Job.MAN, rng.uniform(0.6, 1.35, N_DEFENSE), vigour[DEFENSE])
-    vigour[15:18] *= np.where(job[4:7] == Job.MAN, 0.9, 0.45)
+    vigour[DEFENSE] = np.where(job == Job.MAN, rng.uniform(0.6, 1.4, N_DEFENSE), vigour[DEFENSE])
+    vigour[15:18] *= np.where(job[4:7] == Job.MAN, 0.85, 0.38)
     if kind is Kind.RUN:
         vigour = rng.uniform(0.8, 1.0, N_PLAYERS)
         vigour[LINE] = 1.2
@@ -244,7 +244,7 @@ def draw(seed: int, play: int, attack: str, defend: str, line: float) -> Drawn:
         "corners": corners,
         "route_delay": wait * (kind is not Kind.RUN),
         "jammed": defense.jam,
-        "route_pace": rng.uniform(0.78, 1.0, N_ELIGIBLE),
+        "route_pace": rng.uniform(0.84, 1.02, N_ELIGIBLE),
         "action": round(float(np.clip(action, 0.5 if kind is Kind.RUN else 1.2, 6.0)) * RATE),
         "hurried": hurried,
         "pocket": pocket,
@@ -301,7 +301,7 @@ def _reactions(rng: np.random.Generator) -> dict[str, Floats | Flags]:
     late = rng.random(N_DEFENSE) < LATE
     return {
         "late": late,
-        "delay": np.clip(rng.gamma(2.0, 0.055, N_DEFENSE), 0.1, 0.7) + late * rng.uniform(0.3, 0.7, N_DEFENSE),
+        "delay": np.clip(rng.gamma(2.0, 0.04, N_DEFENSE), 0.1, 0.7) + late * rng.uniform(0.3, 0.7, N_DEFENSE),
         "answer": rng.uniform(size=N_DEFENSE),
         "effort": rng.uniform(size=N_DEFENSE),
         "judgement": rng.normal(size=(N_DEFENSE, 2)),

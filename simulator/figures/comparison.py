@@ -4,25 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from simulator.figures.passes import QUANTITIES, Measured
+from simulator.values import Floats
 
-Floats = NDArray[np.float64]
+_SHARES = (np.arange(200) + 0.5) / 200
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class Compared:
     """One quantity, real against simulated.
 
     Attributes:
         quantity: one of `QUANTITIES`.
-        n_real: passes with a sample of it.
+        n_real: samples of it in the real passes.
         real: (3,) first quartile, median and third quartile.
         simulated: (3,) likewise.
         wasserstein: distance between the distributions, in the unit of the quantity.
         noise: what that distance is in the median for as many simulated passes.
-        p_wasserstein: share of equally many simulated passes that lie farther from all simulated ones.
+        p_wasserstein: share of draws of as many simulated passes that lie farther from all simulated ones.
         p_kolmogorov: likewise by the largest difference of the distribution functions.
     """
 
@@ -36,12 +36,27 @@ class Comparison:
     p_kolmogorov: float
 
 
-def compare(real: Sequence[Measured], simulated: Sequence[Measured], seed: int, draws: int = 999) -> list[Comparison]:
-    """Every quantity, tested by whole passes.
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """All quantities.
+
+    Attributes:
+        quantities: each by itself.
+        excess: mean over the quantities of their Wasserstein distance, in medians of sampling noise.
+        p: share of draws of as many simulated passes whose excess is larger.
+    """
+
+    quantities: tuple[Compared, ...]
+    excess: float
+    p: float
+
+
+def compare(real: Sequence[Measured], simulated: Sequence[Measured], seed: int, draws: int = 499) -> Comparison:
+    """Every quantity, and all together, tested by whole passes.
 
     Samples of one pass depend on each other, so a pass is what is drawn: the distance between the
     real passes and all simulated ones is held against the distances that as many simulated passes,
-    drawn at random, have.
+    drawn at random, have. The same draws serve all quantities, so that they can be tested together.
 
     Args:
         real: passes.
@@ -49,42 +64,35 @@ def compare(real: Sequence[Measured], simulated: Sequence[Measured], seed: int, 
         seed: of the draws.
         draws: number of them.
     """
-    return [
-        _compare(name, real, simulated, np.random.default_rng([seed, i]), draws) for i, name in enumerate(QUANTITIES)
-    ]
-
-
-def _compare(
-    name: str, real: Sequence[Measured], simulated: Sequence[Measured], rng: np.random.Generator, draws: int
-) -> Comparison:
-    own = [m.samples[name] for m in real if len(m.samples[name])]
-    theirs = [m.samples[name] for m in simulated if len(m.samples[name])]
-    pooled, population = np.sort(np.concatenate(own)), np.sort(np.concatenate(theirs))
-    distances = np.array(_distances(pooled, population))
-    chance = np.array(
-        [
-            _distances(np.sort(np.concatenate([theirs[i] for i in rng.choice(len(theirs), len(own))])), population)
-            for _ in range(draws)
-        ]
-    )
-    p = (1 + (chance >= distances).sum(0)) / (1 + draws)
-    quartiles = (0.25, 0.5, 0.75)
-    return Comparison(
-        name,
-        len(own),
-        np.quantile(pooled, quartiles),
-        np.quantile(population, quartiles),
-        float(distances[0]),
-        float(np.median(chance[:, 0])),
-        float(p[0]),
-        float(p[1]),
-    )
+    rng = np.random.default_rng(seed)
+    drawn = [rng.choice(len(simulated), len(real), replace=False) for _ in range(draws)]
+    compared, excesses = [], np.zeros(1 + draws)
+    for name in QUANTITIES:
+        population = np.sort(np.concatenate([m.samples[name] for m in simulated]))
+        own = np.sort(np.concatenate([m.samples[name] for m in real]))
+        parts = [np.sort(np.concatenate([simulated[i].samples[name] for i in rows])) for rows in drawn]
+        distances = np.array([_distances(few, population) for few in (own, *parts) if len(few)])
+        noise = np.median(distances[1:, 0])
+        p = (distances >= distances[0]).mean(axis=0)
+        excesses[: len(distances)] += distances[:, 0] / noise / len(QUANTITIES)
+        compared.append(
+            Compared(
+                quantity=name,
+                n_real=len(own),
+                real=np.quantile(own, (0.25, 0.5, 0.75)),
+                simulated=np.quantile(population, (0.25, 0.5, 0.75)),
+                wasserstein=float(distances[0, 0]),
+                noise=float(noise),
+                p_wasserstein=float(p[0]),
+                p_kolmogorov=float(p[1]),
+            )
+        )
+    return Comparison(tuple(compared), float(excesses[0]), float((excesses >= excesses[0]).mean()))
 
 
 def _distances(few: Floats, many: Floats) -> tuple[float, float]:
     """Wasserstein-1 (over 200 quantiles) and Kolmogorov-Smirnov distance of two sorted samples."""
-    shares = (np.arange(200) + 0.5) / 200
-    apart = few[(shares * len(few)).astype(np.intp)] - many[(shares * len(many)).astype(np.intp)]
+    apart = few[(_SHARES * len(few)).astype(np.intp)] - many[(_SHARES * len(many)).astype(np.intp)]
     below = np.searchsorted(many, few, side="right") / len(many)
     steps = np.arange(1, len(few) + 1) / len(few)
     return float(np.abs(apart).mean()), float(max((steps - below).max(), (below - steps + 1 / len(few)).max()))

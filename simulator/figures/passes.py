@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.signal import savgol_filter
 
 from ghostback.play import Play
 from ghostback.tracks import Tracks, resample
-
-Floats = NDArray[np.float64]
+from simulator.values import Floats
 
 STEPS = 10
 """Steps of 0.1 s after the throw over which constant velocity is judged."""
@@ -56,10 +54,13 @@ class Measured:
     Attributes:
         play: it.
         samples: of each of `QUANTITIES`, one-dimensional; empty where the pass has none.
+        toward: (n_backs, 16) yards per second toward the catch point from half a second before the throw
+            to one after it; NaN from the arrival on.
     """
 
     play: Play
     samples: dict[str, Floats]
+    toward: Floats
 
 
 def measure_all(plays: Iterable[Play]) -> list[Measured]:
@@ -85,7 +86,7 @@ def measure(play: Play) -> Measured | None:
     ball, target, thrower = (tracks.position[tracks.row(name)] for name in needed)
     last = round(_BEFORE * _RATE) + event + _SLACK
     held = np.flatnonzero(np.linalg.norm(ball - thrower, axis=-1)[: last + 1] < _HELD)
-    if not len(held) or held[-1] < 4 or last - held[-1] < _LEAST_FLIGHT + _SLACK:
+    if not len(held) or held[-1] < STEPS // 2 or last - held[-1] < _LEAST_FLIGHT + _SLACK:
         return None
     throw = int(held[-1])
     misses = np.linalg.norm(ball - target, axis=-1)[throw : last + 1]
@@ -131,10 +132,14 @@ def measure(play: Play) -> Measured | None:
     }
     for k in range(1, STEPS + 1):
         ahead = backs.position[:, throw] + backs.velocity_before * k / _RATE
-        error = np.linalg.norm(backs.position[:, throw + k] - ahead, axis=-1)
-        samples[f"error of constant velocity, step {k}"] = error if k <= flight else np.empty(0)
+        there = backs.position[:, throw + k] if k <= flight else ahead[:0]
+        samples[f"error of constant velocity, step {k}"] = np.linalg.norm(there - ahead[: len(there)], axis=-1)
+    steps = np.arange(throw - STEPS // 2, throw + STEPS + 1)
+    around = np.minimum(steps, arrival)
+    toward = (backs.velocity[:, around] * _unit(catch_point - backs.position[:, around])).sum(-1)
+    toward[:, steps > arrival] = np.nan
     flat = {name: np.ravel(values).astype(np.float64) for name, values in samples.items()}
-    return Measured(play, {name: values[np.isfinite(values)] for name, values in flat.items()})
+    return Measured(play, {name: values[np.isfinite(values)] for name, values in flat.items()}, toward)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,7 @@ class _Motion:
 
     Attributes:
         position: (n, n_steps, 2) yards, as reported.
+        velocity: (n, n_steps, 2) yards per second.
         speed: (n, n_steps) yards per second.
         acceleration: (n, n_steps) yards per second squared, magnitude.
         turning: (n, n_steps) degrees per second, magnitude; NaN for who is slow.
@@ -150,6 +156,7 @@ class _Motion:
     """
 
     position: Floats
+    velocity: Floats
     speed: Floats
     acceleration: Floats
     turning: Floats
@@ -165,7 +172,7 @@ def _motion(tracks: Tracks, throw: int, names: list[str]) -> _Motion:
     across = velocity[..., 0] * acceleration[..., 1] - velocity[..., 1] * acceleration[..., 0]
     turning = np.where(speed > _TURNS_ABOVE, np.degrees(np.abs(across) / np.maximum(speed, _TURNS_ABOVE) ** 2), np.nan)
     before = (position[:, throw] - position[:, throw - 2]) / 2 * _RATE
-    return _Motion(position, speed, np.linalg.norm(acceleration, axis=-1), turning, before)
+    return _Motion(position, velocity, speed, np.linalg.norm(acceleration, axis=-1), turning, before)
 
 
 def _closing(position: Floats, place: Floats, throw: int, flight: int) -> Floats:
@@ -178,6 +185,8 @@ def _breaking(backs: _Motion, place: Floats, throw: int, flight: int) -> Floats:
     """Constant acceleration (n,) toward the catch point that explains where players went beyond constant velocity."""
     start, seconds = backs.position[:, throw], flight / _RATE
     beyond = backs.position[:, throw + flight] - start - backs.velocity_before * seconds
-    away = place - start
-    toward = away / np.maximum(np.linalg.norm(away, axis=-1, keepdims=True), 1e-9)
-    return np.asarray((beyond * toward).sum(-1) * 2 / seconds**2)
+    return np.asarray((beyond * _unit(place - start)).sum(-1) * 2 / seconds**2)
+
+
+def _unit(vectors: Floats) -> Floats:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-9))

@@ -1,0 +1,117 @@
+"""Print public figures of football beside the simulator's, and hold its movement against real movement."""
+
+import argparse
+import json
+import sys
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from ghostback import bigdatabowl
+from simulator.figures import plots, public
+from simulator.figures.comparison import Comparison, compare
+from simulator.figures.passes import QUANTITIES, Measured, measure_all
+from simulator.figures.public import Figure
+from simulator.game import SimulatedGame, simulate_game
+
+_PLAYS = 150
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator.figures",
+        description="Print public figures of football beside the simulator's, test its movement, and draw both.",
+        epilog="example: python -m simulator.figures --games 20 --data my-games --out out/figures",
+    )
+    parser.add_argument("--games", type=int, default=20, help="games to simulate, of 150 plays (default 20)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the first game, the next has the next (default 1)")
+    parser.add_argument("--data", type=Path, help="folder of Big Data Bowl files to hold the simulator against")
+    parser.add_argument("--out", type=Path, help="folder for pictures; made if it is not there")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(arguments)
+    if options.seed < 0 or options.games < 1:
+        parser.error("--seed must be 0 or more and --games 1 or more")
+    try:
+        plays = [play for _, plays in bigdatabowl.read(options.data) for play in plays] if options.data else []
+    except (bigdatabowl.BigDataBowlError, OSError) as error:
+        sys.exit(f"error: {error}")
+    real = measure_all(plays)
+    if options.data and not real:
+        sys.exit(f"error: no pass in {options.data} can be followed from the throw to the arrival")
+
+    with ProcessPoolExecutor() as pool:
+        made = list(pool.map(_measured, range(options.seed, options.seed + options.games)))
+    games, simulated = [game for game, _ in made], [m for _, passes in made for m in passes]
+    table = public.figures(games, simulated, plays, real)
+    movement = compare(real, simulated, options.seed) if real else None
+    pictures = []
+    if options.out:
+        options.out.mkdir(parents=True, exist_ok=True)
+        pictures = plots.write(options.out, real, simulated, options.seed)
+    if options.json:
+        print(json.dumps(_as_json(table, movement, pictures, len(simulated), len(real))))  # noqa: T201
+    else:
+        _show(table, movement, pictures, len(simulated), len(real))
+
+
+def _measured(seed: int) -> tuple[SimulatedGame, list[Measured]]:
+    game = simulate_game(seed, _PLAYS)
+    return game, measure_all(game.plays)
+
+
+def _as_json(
+    table: list[Figure], movement: Comparison | None, pictures: list[Path], n_simulated: int, n_real: int
+) -> dict[str, object]:
+    def plain(value: object) -> object:
+        if isinstance(value, np.ndarray):
+            return value.tolist()
+        return None if isinstance(value, float) and np.isnan(value) else value
+
+    return {
+        "passes": {"simulated": n_simulated, "real": n_real},
+        "figures": [{name: plain(value) for name, value in asdict(figure).items()} for figure in table],
+        "movement": [{n: plain(v) for n, v in asdict(c).items()} for c in movement.quantities] if movement else [],
+        "excess": movement.excess if movement else None,
+        "p": movement.p if movement else None,
+        "pictures": [str(path) for path in pictures],
+    }
+
+
+def _show(
+    table: list[Figure], movement: Comparison | None, pictures: list[Path], n_simulated: int, n_real: int
+) -> None:
+    console = Console()
+    shown = Table(title=f"Figures of {n_simulated} simulated passes and of football")
+    for column in ("figure", "public", "ours", "data", "source"):
+        shown.add_column(column, justify="right" if column in ("ours", "data") else "left")
+    for figure in table:
+        cells = ["" if np.isnan(value) else f"{value:.3g}" for value in (figure.ours, figure.half_game)]
+        shown.add_row(figure.name, figure.public, *cells, figure.source)
+    console.print(shown)
+    if movement:
+        tested = Table(
+            title=f"Movement of {n_real} real and {n_simulated} simulated passes: quartiles, distance, p-values"
+        )
+        for column in ("quantity", "real", "simulated", "distance", "noise", "p (W)", "p (KS)"):
+            tested.add_column(column, justify="left" if column == "quantity" else "right")
+        for c in movement.quantities:
+            quartiles = [" ".join(f"{value:.2f}" for value in values) for values in (c.real, c.simulated)]
+            numbers = (f"{c.wasserstein:.3f}", f"{c.noise:.3f}", f"{c.p_wasserstein:.3f}", f"{c.p_kolmogorov:.3f}")
+            tested.add_row(f"{c.quantity} ({QUANTITIES[c.quantity]})", *quartiles, *numbers)
+        console.print(tested)
+        below = sum(c.p_wasserstein < 0.05 for c in movement.quantities)
+        console.print(
+            f"All together: distances are {movement.excess:.2f} times the median noise, p = {movement.p:.3f}; "
+            f"{below} of {len(movement.quantities)} quantities have p (W) below 0.05."
+        )
+    for path in pictures:
+        console.print(f"picture: {path}")
+
+
+if __name__ == "__main__":
+    main()
