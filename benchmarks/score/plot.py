@@ -27,5 +27,5 @@ def draw(result: Result, path: Path) -> None:
     axes.set_xlabel("spoiled, %")
     axes.set_ylabel("mean trajectory score, yards a step (lower is better)")
     axes.set_title(f"{result.model} ({result.setting}), {result.profile}: {result.passes:,} passes")
-    axes.legend()
+    axes.legend(loc="lower right")
     figure.savefig(path, dpi=100)
