@@ -9,6 +9,7 @@ A candidate that stays the same even when every sample is changed is not made of
 is shown, and it has to answer to statistics (`services.features.screening.leaks`).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -22,6 +23,7 @@ from services.features.screening.throw import SNAPS, throws
 
 _OFF, _TURN = 0.5, 20.0
 """Yards and degrees, at most, by which changed samples differ."""
+_HALF_STEP_SECONDS = 0.05
 _LONGER_FRAMES = 3
 """By how much the pass is longer in the air in the other future."""
 
@@ -61,7 +63,7 @@ def probe(play: Play, setting: str, candidates: Sequence[Candidate], seed: int) 
     now = _computed(play, setting, candidates)
     found = nothing_shown(len(candidates))
     for instant in Known:
-        other = _computed(_changed_after(play, instant, rng), setting, candidates)
+        other = _computed(_changed_after(play, instant, setting, rng), setting, candidates)
         found.knows_future[:] |= (known == instant) & _differ(now, other)
     found.of_tracks[:] = _differ(
         now, _computed(_moved(play, np.full(len(play.samples), True), rng), setting, candidates)
@@ -91,8 +93,12 @@ def _differ(first: dict[str, Columns], second: dict[str, Columns]) -> NDArray[np
     return differ
 
 
-def _changed_after(play: Play, instant: Known, rng: np.random.Generator) -> Play:
-    """The play as it is until an instant, and otherwise afterwards."""
+def _changed_after(play: Play, instant: Known, setting: str, rng: np.random.Generator) -> Play:
+    """The play as it is until an instant, and otherwise afterwards.
+
+    The ball stays until the step nearest to arrival. In retrospect the target does too, for the ball comes down
+    where he is if it has no tag.
+    """
     thrown = play.forward_pass
     assert thrown is not None  # noqa: S101
     snap = next((event.frame for event in play.events if event.name in SNAPS), thrown.forward_frame)
@@ -101,10 +107,11 @@ def _changed_after(play: Play, instant: Known, rng: np.random.Generator) -> Play
     kept: set[str] = set()
     if instant >= Known.FLIGHT and play.ball:
         kept.add(play.ball.participant_id)
-    if instant >= Known.ARRIVAL:
+    if instant >= (Known.ARRIVAL if setting == "live" else Known.FLIGHT):
         kept.add(thrown.target_id)
     tags = [tag for p in play.participants if p.participant_id in kept for tag in p.tag_ids]
-    in_flight = np.isin(play.samples.tag_id, np.array(tags, np.uint64)) & (play.samples.frame <= thrown.arrived_frame)
+    arrived = thrown.arrived_frame + math.ceil(_HALF_STEP_SECONDS * play.sample_rate)
+    in_flight = np.isin(play.samples.tag_id, np.array(tags, np.uint64)) & (play.samples.frame <= arrived)
     ended = thrown.arrived_frame + (0 if instant >= Known.FLIGHT else _LONGER_FRAMES)
     other = PassOutcome.INCOMPLETE if thrown.outcome is PassOutcome.COMPLETE else PassOutcome.COMPLETE
     return replace(

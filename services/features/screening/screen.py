@@ -141,18 +141,13 @@ def screen(table: Table, candidates: Sequence[Candidate], workers: Workers, repo
 
 def _varied(table: Table, verdicts: dict[int, tuple[Verdict, str]]) -> NDArray[np.intp]:
     """The columns that have values, more than one."""
-    told = np.isfinite(table.values).any(axis=0)
-    low, high = (
-        bound(table.values, axis=0, initial=start, where=np.isfinite(table.values)) for bound, start in _BOUNDS
-    )
-    for column in np.flatnonzero(~told).tolist():
-        verdicts[column] = (Verdict.ABSENT, "no play has it")
-    for column in np.flatnonzero(told & (low == high)).tolist():
-        verdicts[column] = (Verdict.ABSENT, "it is the same in every row")
-    return np.flatnonzero(told & (low < high))
-
-
-_BOUNDS = ((np.min, np.inf), (np.max, -np.inf))
+    told = np.isfinite(table.values)
+    low = np.where(told, table.values, np.inf).min(axis=0)
+    high = np.where(told, table.values, -np.inf).max(axis=0)
+    for column in np.flatnonzero(low >= high).tolist():
+        same = low[column] == high[column]
+        verdicts[column] = (Verdict.ABSENT, "it is the same in every row" if same else "no play has it")
+    return np.flatnonzero(low < high)
 
 
 def _honest(
