@@ -58,7 +58,7 @@ def throws(scripts: Scripts, state: State) -> Throws:
     open_by = np.minimum(length(defenders - meeting[:, :, None]).min(-1), 5.0)
     depth = meeting[..., 0] - scripts.line[:, None]
     first = np.arange(N_ELIGIBLE) == scripts.first_read[:, None]
-    appeal = 0.16 * open_by + 0.02 * np.clip(depth, -3.0, 9.0) - 0.10 * np.maximum(distance - 18.0, 0.0) + 2.0 * first
+    appeal = 0.16 * open_by + 0.02 * np.clip(depth, -3.0, 5.0) - 0.09 * np.maximum(distance - 15.0, 0.0) + 2.0 * first
     return Throws(place, flight, appeal + scripts.taste)
 
 
