@@ -82,26 +82,24 @@ def compare(sources: Mapping[str, Trajectories], labelled: Labelled, resamples: 
         labelled: the expert's labels.
         resamples: bootstrap samples of each interval.
     """
-    profiles = {
-        (to, weights, diverging): ScoreProfile(f"{to.name}-{diverging.name}".lower(), 0, to, diverging, lateness)
-        for to, (weights, lateness), diverging in product(MeasuredTo, LATENESS.items(), Diverging)
-    }
-    separations = {name: _separations(each, list(profiles.values()), resamples) for name, each in sources.items()}
-    scores = np.array([labelled.score(profile) for profile in profiles.values()])
+    choices = list(product(MeasuredTo, LATENESS, Diverging))
+    profiles = [ScoreProfile(to.name, 0, to, diverging, LATENESS[weights]) for to, weights, diverging in choices]
+    separations = {name: _separations(each, profiles, resamples) for name, each in sources.items()}
+    scores = np.array([labelled.score(profile) for profile in profiles])
     aucs, intervals = _aucs(scores, labelled.questionable, labelled.clusters[1], resamples)
     near = labelled.within(NEAR)
     readings = [
         Reading(
             weights,
-            profile,
+            profiles[i],
             {name: each[i] for name, each in separations.items()},
             aucs[i],
             intervals[:, i],
             float(kendalltau(scores[i], labelled.grade).statistic),
-            statistics.auc(near.score(profile), near.questionable),
-            orders_efforts(profile),
+            statistics.auc(near.score(profiles[i]), near.questionable),
+            orders_efforts(profiles[i]),
         )
-        for i, ((_, weights, _), profile) in enumerate(profiles.items())
+        for i, (_, weights, _) in enumerate(choices)
     ]
     return sorted(readings, key=lambda each: (not each.sound, -each.mean_auc))
 
