@@ -92,7 +92,7 @@ def main() -> None:
 def _trials(rows: Table, workers: Workers, n_honest: int) -> Iterator[Trial]:
     rng = np.random.default_rng(workers.seed)
     folds = split_by_game(rows.game, FOLDS, workers.seed)
-    varied = np.nanmax(rows.values, axis=0) > np.nanmin(rows.values, axis=0)
+    varied = np.ma.masked_invalid(rows.values).std(axis=0).filled(0) > 0
     trusted = np.flatnonzero(varied & rows.evidence.of_tracks & ~rows.evidence.knows_future)
     yield Trial("honest, of the tracks", _honest(rows, trusted, rng.permutation(trusted)[:n_honest], folds, workers))
     n = len(rows)
@@ -103,7 +103,7 @@ def _trials(rows: Table, workers: Workers, n_honest: int) -> Iterator[Trial]:
     ):
         for blur in BLURS:
             planted = truth[:, None] + rng.normal(0, blur, (n, REPEATS))
-            kind = f"leak: {name} a second later, blurred by {blur:g} yd"
+            kind = f"leak: {name}, blurred by {blur:g} yd"
             yield Trial(kind, _planted(rows, trusted, planted, folds, workers))
 
 
