@@ -34,9 +34,9 @@ def main() -> None:
         epilog="example: python -m benchmarks.score experiment --data my-games",
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (_, does) in _COMMANDS.items():
+    for name, (_, does, example) in _COMMANDS.items():
         command = commands.add_parser(
-            name, help=does, description=does, epilog=f"example: python -m benchmarks.score {name} --data my-games"
+            name, help=does, description=does, epilog=f"example: python -m benchmarks.score {name} {example}"
         )
         command.add_argument("--data", type=Path, help="folder of Big Data Bowl files")
         command.add_argument("--seed", type=int, default=SEED, help=f"of the first simulated game (default: {SEED})")
@@ -66,6 +66,8 @@ def main() -> None:
             command.add_argument("--labels", type=Path, help="CSV file of labels (default: the test expert's)")
             command.add_argument("--write", type=Path, help="CSV file to write the test expert's labels to")
     arguments = parser.parse_args()
+    if arguments.command == "expert" and arguments.data and not arguments.labels:
+        parser.error("--data needs --labels: nobody knows what real defenders would have done elsewhere")
     console = Console(stderr=arguments.json, width=None if sys.stdout.isatty() else WIDTH)
     try:
         found = _COMMANDS[arguments.command][0](arguments, subjects.load(arguments.model), console)
@@ -142,17 +144,20 @@ _COMMANDS = {
         _experiment,
         "Score players, a model, and the model with a growing share spoiled, beside the published figures; on "
         "simulated games, or on the files in --data.",
+        "--data my-games --draws 20",
     ),
     "readings": (
         _readings,
         "Compare every reading of the score: on simulated games, with a test expert who knows what defenders would "
         "truly have done, and on the files in --data.",
+        "--data my-games",
     ),
     "expert": (
         _expert,
         "Tell how well the score agrees with an expert, and fit a score profile to the labels. The expert is the file "
         "in --labels, on simulated games or the files in --data; or else a test expert who knows what simulated "
         "defenders would truly have done.",
+        "--labels labels.csv --data my-games",
     ),
 }
 

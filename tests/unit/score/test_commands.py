@@ -59,3 +59,11 @@ def test_what_is_wrong_is_told_in_one_line(
     ):
         with pytest.raises(SystemExit, match=told):
             run(monkeypatch, capsys, *arguments)
+
+
+def test_real_files_need_an_expert_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit):
+        run(monkeypatch, capsys, "expert", "--data", str(tmp_path))
+    assert "--data needs --labels" in capsys.readouterr().err
