@@ -35,6 +35,7 @@ QUANTITIES = {
     "acceleration, backs": "yd/s²",
     "turning rate, backs": "°/s",
     "closing on the catch point, backs": "yd/s",
+    "closing on the catch point, nearest back": "yd/s",
     "closing on the target, nearest defender": "yd/s",
     "break to the catch point, backs": "yd/s²",
     "speed, target": "yd/s",
@@ -106,6 +107,8 @@ def measure(play: Play) -> Measured | None:
     if np.isnan(gaps[:, [throw, arrival]]).all(axis=0).any():
         return None
     nearest = int(np.nanargmin(gaps[:, throw]))
+    closing = _closing(backs.position, catch_point, throw, flight)
+    first = np.argsort(np.linalg.norm(backs.position[:, throw] - target[throw], axis=-1))[:1]
     snap = next((e.frame for e in play.events if e.name in ("ball_snap", "snap_direct")), None)
     hold = np.nan if snap is None else (thrown.forward_frame - snap) / play.sample_rate + throw / _RATE - _BEFORE
     line = play.situation.line_of_scrimmage
@@ -122,7 +125,8 @@ def measure(play: Play) -> Measured | None:
         "speed, backs": backs.speed[:, in_air],
         "acceleration, backs": backs.acceleration[:, in_air],
         "turning rate, backs": backs.turning[:, in_air],
-        "closing on the catch point, backs": _closing(backs.position, catch_point, throw, flight),
+        "closing on the catch point, backs": closing,
+        "closing on the catch point, nearest back": closing[first],
         "closing on the target, nearest defender": (gaps[nearest, throw] - gaps[nearest, arrival]) / flight * _RATE,
         "break to the catch point, backs": _breaking(backs, catch_point, throw, flight),
         "speed, target": receiver.speed[:, in_air],

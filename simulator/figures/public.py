@@ -7,11 +7,11 @@ from functools import partial
 import numpy as np
 from scipy.signal import savgol_filter
 
-from ghostback.play import ParticipantKind, PassOutcome, Play
+from ghostback.play import DEFENSIVE_BACK_POSITIONS, ParticipantKind, PassOutcome, Play
 from simulator.figures.passes import Measured
 from simulator.game import SimulatedGame
 from simulator.outcome import Catch
-from simulator.playbook import COVERAGES, Job, Kind
+from simulator.playbook import COVERAGES, DEFENSE, Job, Kind
 from simulator.values import RATE, Flags, Floats, Ints
 
 _PFR = "Pro-Football-Reference, 2019-2023, as commonly reported"
@@ -131,6 +131,7 @@ def _known_to_the_simulator(games: Sequence[SimulatedGame]) -> list[Figure]:
         for i, (end, holder) in enumerate(zip(game.truth.after.end, game.truth.after.holder, strict=True))
         if game.truth.scripts.kind[i] == Kind.RUN
     ]
+    apart = np.concatenate([_between_redraws(game) for game in games])
     complete, sacked = catch == Catch.COMPLETE, kind == Kind.SACK
 
     def rate(values: Floats | Ints | Flags) -> float:
@@ -150,6 +151,10 @@ def _known_to_the_simulator(games: Sequence[SimulatedGame]) -> list[Figure]:
         Figure("blown coverages, of plays", "", "", (0.02, 0.06), rate(blown >= 0)),
         Figure("defenders late to a pass", "", "", (0.06, 0.10), rate(late[passed])),
         Figure("players who slip, of a play's 22", "", "", (0.0, 0.003), rate(slipped)),
+        Figure("backs, mean distance between two redraws (yd)", "", "", (0.15, 0.40), rate(apart)),
+        Figure(
+            "backs, least error of a prediction, RMS (yd)", "", "", (0.25, 0.65), float(np.sqrt(rate(apart**2) / 2))
+        ),
     ]
     return made + [
         Figure(
@@ -157,6 +162,20 @@ def _known_to_the_simulator(games: Sequence[SimulatedGame]) -> list[Figure]:
         )
         for i, c in enumerate(COVERAGES)
     ]
+
+
+def _between_redraws(game: SimulatedGame) -> Floats:
+    """Yards between defensive backs and themselves with other reactions, at every step of every flight."""
+    here, there = game.truth.after, game.redraw(1).truth.after
+    apart = []
+    for i, flight in enumerate(here.flight):
+        backs = [
+            11 + j for j, p in enumerate(game.truth.drawn[i].people[DEFENSE]) if p.position in DEFENSIVE_BACK_POSITIONS
+        ]
+        steps = slice(1, flight + 1)
+        gaps = here.position[steps, i][:, backs] - there.position[steps, i][:, backs]
+        apart.append(np.linalg.norm(gaps, axis=-1).ravel())
+    return np.concatenate(apart)
 
 
 def _quantiles(share: float, *samples: Floats) -> tuple[float, ...]:
