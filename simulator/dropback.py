@@ -233,7 +233,7 @@ def _cover_man(scripts: Scripts, state: State, time: Floats) -> Floats:
     chosen = scripts.man[..., None, None]
     position = np.take_along_axis(_seen(scripts, state.position), chosen, axis=2)[..., 0, :]
     velocity = np.take_along_axis(_seen(scripts, state.velocity), chosen, axis=2)[..., 0, :]
-    position = position + velocity * (1.0 * scripts.lag[..., None] / RATE)
+    position = position + velocity * (scripts.lag[..., None] / RATE)
     cushion = scripts.cushion * np.clip(1.0 - time[:, None] / 2.5, 0.0, 1.0)
     cushion = np.minimum(cushion, np.maximum(own[..., 0] - position[..., 0], 0.0))
     behind = np.where(length(own - position) < 1.2, 0.0, 0.4)

@@ -19,6 +19,8 @@ LINE = slice(1, 6)
 ELIGIBLE = slice(6, 11)
 OFFENSE = slice(0, 11)
 DEFENSE = slice(11, 22)
+LINEBACKERS = slice(15, 18)
+"""Linebackers, and the extra backs who come in for them."""
 
 
 class Kind(IntEnum):

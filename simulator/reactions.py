@@ -34,7 +34,7 @@ class Reactions:
         answer: (n, 11) `Answer`.
         delay: (n, 11) frames from the release until they do.
         pace: (n, 11) yards per second they are willing to run.
-        vigour: (n, 11) share of their burst they give.
+        vigour: (n, 11) factor of their burst by how hard they go; above 1 is all out.
         error: (n, 11, 2) yards by which they misjudge the landing spot at the throw.
     """
 

@@ -21,6 +21,7 @@ from simulator.playbook import (
     ELIGIBLE,
     FORMATIONS,
     LINE,
+    LINEBACKERS,
     N_DEFENSE,
     N_ELIGIBLE,
     N_PLAYERS,
@@ -59,7 +60,7 @@ class Scripts:
         start: (n, 22, 2) where everyone lines up.
         top_speed: (n, 22) yards per second.
         burst: (n, 22) acceleration from standing, yards per second squared.
-        vigour: (n, 22) share of it given when nothing is urgent.
+        vigour: (n, 22) factor of it by how hard someone goes when nothing is urgent; above 1 is all out.
         corners: (n, 5, 4, 2) corners of each receiver's route.
         route_delay: (n, 5) seconds a receiver waits, blocking, before the route.
         jammed: (n, 5) seconds a receiver is held up by press coverage.
@@ -75,7 +76,7 @@ class Scripts:
         block: (n, 5) defender (0-10) whom each lineman blocks.
         leverage: (n, 11) yards across the field a man defender stays off his man.
         cushion: (n, 11) yards deep a man defender starts off his man.
-        lag: (n, 11) frames a defender sees late, 1 to 4.
+        lag: (n, 11) frames a defender sees late, 1 to 3.
         shed: (n, 11) seconds after the snap at which a rusher beats his block.
         slip: (n, 22) seconds after the snap at which someone falls, 99 for never.
         first_read: (n,) receiver (0-4) the quarterback looks at first.
@@ -219,14 +220,7 @@ def draw(seed: int, play: int, attack: str, defend: str, line: float) -> Drawn:
         across = rng.choice([-1.0, 1.0]) * rng.uniform(6.0, 10.0) if bootleg else rng.normal(0.0, 0.7)
         pocket = ball + np.array([-rng.uniform(6.0, 8.0), across])
         action, kind, hurried = _release(rng, rng.normal(*_HOLD[tempo]) + 0.5 * bootleg, float(shed.min()))
-    vigour = rng.uniform(0.25, 1.5, N_PLAYERS)
-    vigour[ELIGIBLE] = rng.uniform(0.45, 0.9, N_ELIGIBLE)
-    vigour[LINE] = 1.2
-    vigour[DEFENSE] = np.where(job == Job.MAN, rng.uniform(0.6, 1.4, N_DEFENSE), vigour[DEFENSE])
-    vigour[15:18] *= np.where(job[4:7] == Job.MAN, 0.85, 0.38)
-    if kind is Kind.RUN:
-        vigour = rng.uniform(0.8, 1.0, N_PLAYERS)
-        vigour[LINE] = 1.2
+    vigour = _vigour(rng, kind, job)
     looks = np.array([_LOOKED_AT[p.position] for p in people[ELIGIBLE]])
     first_read = rng.choice(N_ELIGIBLE, p=looks / looks.sum())
     slips = rng.random(N_PLAYERS) < FALLS
@@ -294,6 +288,18 @@ def _release(rng: np.random.Generator, hold: float, shed: float) -> tuple[float,
     if fate < sacked + escapes:
         return hold + rng.uniform(0.3, 1.8), Kind.PASS, True
     return max(pressure, 1.5), Kind.PASS, True
+
+
+def _vigour(rng: np.random.Generator, kind: Kind, job: Ints) -> Floats:
+    """How hard everybody (22,) goes: in the middle of a zone less, in man coverage and on runs more."""
+    vigour = rng.uniform(0.25, 1.5, N_PLAYERS)
+    vigour[ELIGIBLE] = rng.uniform(0.45, 0.9, N_ELIGIBLE)
+    vigour[DEFENSE] = np.where(job == Job.MAN, rng.uniform(0.6, 1.4, N_DEFENSE), vigour[DEFENSE])
+    vigour[LINEBACKERS] *= np.where(job[4:7] == Job.MAN, 0.85, 0.38)
+    if kind is Kind.RUN:
+        vigour = rng.uniform(0.8, 1.0, N_PLAYERS)
+    vigour[LINE] = 1.2
+    return vigour
 
 
 def _reactions(rng: np.random.Generator) -> dict[str, Floats | Flags]:

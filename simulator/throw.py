@@ -34,7 +34,7 @@ class Throws:
 
 
 def air_time(distance: Floats) -> Floats:
-    """Seconds a pass over a distance is in the air: a line fitted to the half game by `python -m simulator.figures`."""
+    """Seconds a pass over a distance is in the air: a line fitted to the 33 passes of the half game."""
     return _FIXED + _PER_YARD * distance
 
 
