@@ -144,13 +144,13 @@ def _show(screening: Screening, test: dict[str, float], console: Console) -> Non
     ranking = RichTable(
         title=f"Displacement over ten steps: {screening.n_rows:,} defensive backs, {len(screening.games)} games"
     )
-    for heading in ("candidate", "group", "rank", "gain", "permut. yd^2", "SHAP yd", "verdict"):
-        is_text = heading in ("candidate", "group", "verdict")
+    for heading in ("candidate", "rank", "gain", "permut. yd^2", "SHAP yd", "verdict"):
+        is_text = heading in ("candidate", "verdict")
         ranking.add_column(heading, justify="left" if is_text else "right", no_wrap=heading != "verdict")
     for judged in screening.judged[:_SHOWN]:
         numbers = (f"{judged.rank:.1f}", f"{judged.gain:.1%}", f"{judged.permutation:.3f}", f"{judged.shap:.3f}")
         told = f"{judged.verdict} {judged.reason}" if judged.verdict is Verdict.TWIN else judged.verdict.value
-        ranking.add_row(judged.candidate.entry, judged.candidate.group, *numbers, told)
+        ranking.add_row(judged.candidate.entry, *numbers, told)
     console.print(ranking)
     groups = RichTable(title="What the candidates are about")
     for heading in ("group", *(verdict.value for verdict in Verdict), "gain", "SHAP yd"):

@@ -26,7 +26,7 @@ from simulator.game import simulate_game
 from tests.failures import Failure, failure
 from tests.processes import Server, running
 
-GAMES = tuple(simulate_game(seed, 80) for seed in (81, 82, 83, 84))
+GAMES = tuple(simulate_game(seed, 70) for seed in (81, 82, 83, 84))
 NAMES = [game.game.name for game in GAMES]
 
 
@@ -88,7 +88,7 @@ def stage_of(operation: Message) -> pb.SelectFeaturesMetadata:
 async def test_a_cancelled_screening_stops_at_once_and_leaves_nothing(place: Place) -> None:
     operation = (await place.call("SelectFeatures", request())).operation
     async for state in place.watch(operation.name):
-        if stage_of(state).stage == pb.SCREENING_STAGE_RANKING:
+        if stage_of(state).stage == pb.SCREENING_STAGE_LEAKS:
             break
     asked = time.monotonic()
     await place.call("CancelOperation", wire.view(operation_service_pb2.CancelOperationRequest)(name=operation.name))

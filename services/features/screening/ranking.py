@@ -23,14 +23,12 @@ class Ranking:
         permutation: (n_candidates,) mean squared error added when their values are shuffled, yd^2.
         z: (n_candidates,) how many standard errors that is above 0; plays are independent, their rows are not.
         shap: (n_candidates,) mean magnitude of what they add to an answer, yards.
-        predicted: (n_rows, 2) yards, answers of models that have not seen the row's game.
     """
 
     gain: Floats
     permutation: Floats
     z: Floats
     shap: Floats
-    predicted: Floats
 
     @property
     def rank(self) -> Floats:
@@ -53,17 +51,15 @@ def rank(
     values, displacement = table.values[:, columns], table.displacement
     gain, shap = np.zeros(len(columns)), np.zeros(len(columns))
     added = np.zeros((len(table), len(columns)))
-    predicted = np.empty(displacement.shape)
     tasks = [(fold, axis) for fold in range(len(folds)) for axis in range(2)]
     done = count(1)
 
-    def of_fold(task: Task) -> tuple[Floats, Floats, Floats, Floats]:
+    def of_fold(task: Task) -> tuple[Floats, Floats, Floats]:
         fold, axis = task
         held_out = folds[fold]
         model = workers.fit(values[~held_out], displacement[~held_out, axis])
         seen, truth = values[held_out], displacement[held_out, axis]
-        answers = workers.predict(model, seen)
-        error = (truth - answers) ** 2
+        error = (truth - workers.predict(model, seen)) ** 2
         rng = np.random.default_rng([workers.seed, *task])
         shuffling = np.zeros((len(seen), len(columns)))
         gains = model.feature_importance("gain")
@@ -73,10 +69,9 @@ def rank(
             shuffling[:, column] = (truth - workers.predict(model, shuffled)) ** 2 - error
         explained = np.abs(workers.explain(model, seen)).mean(axis=0)
         report(next(done), len(tasks))
-        return answers, gains, shuffling, explained
+        return gains, shuffling, explained
 
-    for (fold, axis), (answers, gains, shuffling, explained) in zip(tasks, workers.map(of_fold, tasks), strict=True):
-        predicted[folds[fold], axis] = answers
+    for (fold, _), (gains, shuffling, explained) in zip(tasks, workers.map(of_fold, tasks), strict=True):
         gain += gains
         added[folds[fold]] += shuffling
         shap += explained / len(folds)
@@ -84,7 +79,7 @@ def rank(
     by_play = np.zeros((play.max() + 1, len(columns)))
     np.add.at(by_play, play, added)
     z = by_play.sum(axis=0) / np.maximum(np.sqrt((by_play**2).sum(axis=0)), 1e-12)
-    return Ranking(gain / max(gain.sum(), 1e-12), added.mean(axis=0), z, shap, predicted)
+    return Ranking(gain / max(gain.sum(), 1e-12), added.mean(axis=0), z, shap)
 
 
 def twins(values: NDArray[np.float32], order: NDArray[np.intp], limit: float) -> dict[int, int]:

@@ -18,6 +18,8 @@ TOLERANCE = 0.01
 TWINS = 0.99
 """Magnitude of Spearman's correlation above which two candidates are twins."""
 FOLDS = 5
+SEARCH_SPLITS = 2
+"""The search looks at other splits into folds than the ranking, at their mean, to be led less by chance."""
 MIN_ROWS = 200
 """Rows without which a screening says nothing."""
 
@@ -119,13 +121,14 @@ def screen(table: Table, candidates: Sequence[Candidate], workers: Workers, repo
     varied = _varied(table, verdicts)
     honest = _honest(table, varied, folds, workers, report, verdicts)
     ranked = ranking.rank(table, honest, folds, workers, lambda *done: report(Stage.RANKING, *done))
-    full_rmse = rmse(table.displacement, ranked.predicted)
     wanted = _wanted(table, candidates, honest, ranked, verdicts)
     if not len(wanted):
         raise FailedPrecondition(
             "ROWS_TOO_FEW", f"in {len(table)} rows no candidate predicts anything beyond chance", "rows"
         )
-    search = _Search(table, folds, workers, lambda *done: report(Stage.SEARCH, *done))
+    splits = [split_by_game(table.game, FOLDS, workers.seed + 1 + i) for i in range(SEARCH_SPLITS)]
+    search = _Search(table, splits, workers, lambda *done: report(Stage.SEARCH, *done))
+    full_rmse = search.error(honest.tolist())
     kept = search.smallest(wanted.tolist(), full_rmse * (1 + TOLERANCE))
     verdicts |= dict.fromkeys(wanted.tolist(), (Verdict.NOT_NEEDED, "the rest does nearly as well without it"))
     verdicts |= dict.fromkeys(kept, (Verdict.KEPT, ""))
@@ -194,9 +197,9 @@ class _Search:
     """Errors of sets of columns on games not seen, each computed once."""
 
     def __init__(
-        self, table: Table, folds: Sequence[Rows], workers: Workers, report: Callable[[int, int], None]
+        self, table: Table, splits: Sequence[Sequence[Rows]], workers: Workers, report: Callable[[int, int], None]
     ) -> None:
-        self._table, self._folds, self._workers, self._report = table, folds, workers, report
+        self._table, self._splits, self._workers, self._report = table, splits, workers, report
         self._errors: dict[tuple[int, ...], float] = {}
         self._to_do = 0
         self.tried: list[tuple[int, float]] = []
@@ -207,7 +210,8 @@ class _Search:
         if key not in self._errors:
             displacement = self._table.displacement
             values = self._table.values[:, np.array(key, np.intp)]
-            self._errors[key] = rmse(displacement, self._workers.out_of_fold(values, displacement, self._folds))
+            errors = [rmse(displacement, self._workers.out_of_fold(values, displacement, f)) for f in self._splits]
+            self._errors[key] = float(np.sqrt(np.mean(np.square(errors))))
             self.tried.append((len(key), self._errors[key]))
             self._report(len(self.tried), max(self._to_do, len(self.tried)))
         return self._errors[key]
