@@ -120,16 +120,25 @@ def _of_plays(plays: Sequence[Play], setting: str) -> Table:
 
 
 def _confirmed(screening: Screening, learnt: Table, unseen: Table, workers: Workers, setting: str) -> dict[str, float]:
-    """Errors of all honest candidates and of those kept on games that the screening has not seen, yards."""
+    """Errors of all honest candidates and of those kept on games that the screening has not seen, yards.
+
+    With the standard error, plays being independent, of the share by which they differ.
+    """
     names = [candidate.name for candidate in catalogue.of_setting(setting)]
     honest = [j for j in screening.judged if j.verdict not in (Verdict.LEAK, Verdict.ABSENT)]
-    errors: dict[str, float] = {"rows": len(unseen)}
-    for what, chosen in (("full_rmse", honest), ("kept_rmse", screening.kept)):
+    predicted = []
+    for chosen in (honest, screening.kept):
         columns = [names.index(judged.candidate.name) for judged in chosen]
         models = [workers.fit(learnt.values[:, columns], learnt.displacement[:, axis]) for axis in range(2)]
-        predicted = np.stack([workers.predict(model, unseen.values[:, columns]) for model in models], axis=1)
-        errors[what] = rmse(unseen.displacement, predicted)
-    return errors
+        predicted.append(np.stack([workers.predict(model, unseen.values[:, columns]) for model in models], axis=1))
+    full, kept = (((unseen.displacement - each) ** 2).sum(axis=1) for each in predicted)
+    _, play = np.unique(unseen.play, return_inverse=True)
+    return {
+        "rows": len(unseen),
+        "full_rmse": rmse(unseen.displacement, predicted[0]),
+        "kept_rmse": rmse(unseen.displacement, predicted[1]),
+        "standard_error": float(np.linalg.norm(np.bincount(play, kept - full)) / (2 * full.sum())),
+    }
 
 
 def _command(arguments: argparse.Namespace) -> str:
@@ -167,12 +176,13 @@ def _show(screening: Screening, test: dict[str, float], console: Console) -> Non
     for judged in screening.judged:
         if judged.verdict is Verdict.LEAK:
             console.print(f"[red]leak[/] {judged.candidate.name}: {judged.reason}")
-    line = "error {}: all {:.3f} yd, kept {:.3f} yd ({:+.1%}, at most {:+.0%})"
-    errors = {"on folds not seen": (screening.full_rmse, screening.kept_rmse)}
+    line = "error on {}: all {:.3f} yd, kept {:.3f} yd ({:+.1%}, {})"
+    full, kept = screening.full_rmse, screening.kept_rmse
+    console.print(line.format("held-out folds", full, kept, kept / full - 1, f"at most {TOLERANCE:+.0%}"))
     if test:
-        errors[f"on {test['rows']:,} rows of other games"] = (test["full_rmse"], test["kept_rmse"])
-    for where, (full, kept) in errors.items():
-        console.print(line.format(where, full, kept, kept / full - 1, TOLERANCE))
+        full, kept, error = test["full_rmse"], test["kept_rmse"], test["standard_error"]
+        where = f"{test['rows']:,} rows of other games"
+        console.print(line.format(where, full, kept, kept / full - 1, f"standard error {error:.1%}"))
 
 
 if __name__ == "__main__":
