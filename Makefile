@@ -7,7 +7,7 @@ DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml mo
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types up train bench-ingest bench-predict clean
+.PHONY: help setup demo test lint types up train bench-ingest bench-predict bench-models bench-score figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,14 +47,26 @@ types: .venv/.dev ## Check types
 test: setup lint types ## Run every test
 	@$(BIN)/python -m pytest
 
-train: .venv/.dev ## Train the built-in model again
-	@$(BIN)/python -m training --out models/ghostback_models/ghosting_1_0_0
+train: .venv/.dev ## Train the default model again; others by `python -m training NAME --setting SETTING`
+	@$(BIN)/python -m training scene_transformer --setting live
 
 bench-ingest: .venv/.dev ## Send a season of samples to ingest, beside a bare stream, no server, and pandas
 	@$(BIN)/python -m benchmarks.ingest
 
 bench-predict: setup ## Time PredictGhosts beside the model called directly
 	@$(BIN)/python -m benchmarks.predict
+
+bench-models: .venv/.dev ## Hold every model against passes no training saw, simulated from SEED=<n> or of DATA=<folder>
+	@$(BIN)/python -m benchmarks.models $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data $(DATA))
+
+bench-score: .venv/.dev ## Score players, model and spoiled trajectories beside the published figures, likewise
+	@$(BIN)/python -m benchmarks.score experiment $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data $(DATA) --draws 20)
+
+figures: .venv/.dev ## Hold the simulator against public figures, and against real movement with DATA=<folder>
+	@$(BIN)/python -m simulator.figures $(if $(DATA),--data $(DATA)) --out out/figures
+
+screen: .venv/.dev ## Screen candidate features on simulated games, or those of DATA=<folder>
+	@$(BIN)/python -m training.screening $(if $(DATA),--data $(DATA)) --out out/screening
 
 clean: ## Remove everything made here
 	rm -rf .venv .venv-triton build out .run

@@ -21,7 +21,7 @@ from services.features import feature_sets, tensors
 from services.predict.repository import TRITON_VERSION
 from simulator.game import simulate_game
 
-MODEL = "ghosting-1.0.0"
+MODEL, FEATURE_SET = "ghosting-2.0.0", "ghosting-scene-live@1"
 WARM_UP = 20
 
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--triton", type=Path, default=Path(".venv-triton"), help="Triton's virtual environment")
     arguments = parser.parse_args()
     result = asyncio.run(_measure(arguments.calls, arguments.triton))
-    table = Table(title=f"{result['rows']} rows a call, one call in flight, {arguments.calls} calls")
+    table = Table(title=f"{result['rows']} ghosts a call, one call in flight, {arguments.calls} calls")
     for column in ("call", "p50 ms", "p99 ms", "p50, as a multiple of the bare model"):
         table.add_column(column, justify="right")
     for name in ("PredictGhosts", "tritonclient"):
@@ -51,7 +51,7 @@ async def _measure(calls: int, triton_environment: Path) -> dict[str, Any]:
     game = simulate_game(1, 10)
     play = next(play for play in game.plays if play.forward_pass)
     targets = [receiver.participant_id for receiver in play.eligible_receivers()]
-    batch = tensors.compute(play, feature_sets.get("ghosting-kinematics@1"), targets)
+    batch = tensors.compute(play, feature_sets.get(FEATURE_SET), targets)
     sent = []
     for name, values in batch.tensors.items():
         sent.append(triton_grpc.InferInput(name, values.shape, "FP32"))

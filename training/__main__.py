@@ -1,75 +1,85 @@
-"""Train the built-in model: `python -m training --out models/ghostback_models/ghosting_1_0_0`."""
+"""Train a built-in model version: `python -m training scene_transformer --setting live`."""
 
 import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from training import dataset, evaluate, export, train
-from training.network import DefenderCnnLstm
+from training import evaluate, export, fit, scenes
+from training.zoo import ZOO
 
-TRAIN_SEEDS = range(10_000, 10_024)
-VALIDATION_SEEDS = range(20_000, 20_008)
-TEST_SEEDS = range(30_000, 30_008)
+TRAIN_SEEDS = range(10_000, 10_120)
+VALIDATION_SEEDS = range(20_000, 20_012)
+TEST_SEEDS = range(30_000, 30_012)
 
 
 def main() -> None:
     """Parse the command line, train, evaluate and write the plugin."""
     parser = argparse.ArgumentParser(
         prog="python -m training",
-        description="Train the Defender CNN-LSTM on simulated games and write its plugin.",
-        epilog="example: python -m training --out models/ghostback_models/ghosting_1_0_0",
+        description="Train a built-in model version on simulated games, evaluate it on others, and write its plugin.",
+        epilog="example: python -m training scene_transformer --setting live --games 24 --epochs 6 --out out/plugin",
     )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the plugin")
-    parser.add_argument("--games", type=int, default=len(TRAIN_SEEDS), help="games to train on (default: 24)")
+    parser.add_argument("name", choices=ZOO, help="the model version")
+    parser.add_argument("--setting", choices=("live", "retrospective"), default="live", help="default: live")
+    parser.add_argument("--out", type=Path, help="folder of the plugin (default: its place in models/)")
+    parser.add_argument("--games", type=int, default=len(TRAIN_SEEDS), help="games to train on (default: 120)")
     parser.add_argument("--epochs", type=int, default=12, help="passes over them (default: 12)")
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and shuffling (default: 1)")
-    parser.add_argument("--cache", type=Path, default=Path("build/training"), help="where rows are kept")
+    parser.add_argument("--cache", type=Path, default=Path("build/training"), help="where scenes and checkpoints are")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print the metrics as one line of JSON")
     arguments = parser.parse_args()
 
     started = time.monotonic()
+    torch.set_num_threads(arguments.threads)
+    entry, setting = ZOO[arguments.name], arguments.setting
     seeds = TRAIN_SEEDS[: arguments.games]
-    rows = dataset.of_games(seeds, arguments.cache)
-    validation = dataset.of_games(VALIDATION_SEEDS, arguments.cache)
-    test = dataset.of_games(TEST_SEEDS, arguments.cache, what_ifs=True)
+    test = scenes.of_seeds(TEST_SEEDS, setting, arguments.cache, with_what_ifs=True)
     torch.manual_seed(arguments.seed)
-    network = DefenderCnnLstm()
-    train.fit(network, rows, validation, arguments.epochs, arguments.seed)
-    metrics = evaluate.report(lambda some: train.predict(network, some), test.take(~test.what_if), test)
+    network = entry.build()
+    if entry.learning_rate:
+        train = scenes.of_seeds(seeds, setting, arguments.cache)
+        validation = scenes.of_seeds(VALIDATION_SEEDS, setting, arguments.cache)
+        run = f"{entry.name}-{setting}-{len(seeds)}-{arguments.epochs}-{arguments.seed}.pt"
+        checkpoint = arguments.cache / scenes.source_digest() / run
+        fit.fit(network, train, validation, arguments.epochs, arguments.seed, entry.learning_rate, checkpoint)
+        fit.calibrate(network, validation)
+    metrics = evaluate.report(test, *fit.predict(network, test))
+    command = f"python -m training {entry.name} --setting {setting}"
+    if entry.learning_rate:
+        command += f" --games {arguments.games} --epochs {arguments.epochs} --seed {arguments.seed}"
     provenance = {
-        "data": f"simulated games of {dataset.PLAYS_A_GAME} plays: train {seeds.start}-{seeds[-1]}, "
-        f"validation {VALIDATION_SEEDS.start}-{VALIDATION_SEEDS[-1]}, test {TEST_SEEDS.start}-{TEST_SEEDS[-1]}",
-        "command": f"python -m training --games {arguments.games} --epochs {arguments.epochs} --seed {arguments.seed}",
+        "data": f"simulated games of {scenes.PLAYS_A_GAME} plays: train {seeds[0]}-{seeds[-1]}, "
+        f"validation {VALIDATION_SEEDS[0]}-{VALIDATION_SEEDS[-1]}, test {TEST_SEEDS[0]}-{TEST_SEEDS[-1]}",
+        "command": command,
     }
-    export.write_plugin(arguments.out, network, test, metrics, provenance)
+    out = arguments.out or Path("models/ghostback_models") / setting / entry.name
+    export.write_plugin(out, entry, setting, network, test, metrics, provenance)
     if arguments.json:
         print(json.dumps(metrics))  # noqa: T201
     else:
-        _show(metrics, len(rows), time.monotonic() - started)
+        _show(entry.name, metrics, time.monotonic() - started)
 
 
-def _show(metrics: dict[str, object], n_rows: int, seconds: float) -> None:
+def _show(name: str, metrics: dict[str, Any], seconds: float) -> None:
     console = Console()
-    for part in ("test", "what_if"):
-        values = metrics[part]
-        assert isinstance(values, dict)  # noqa: S101
-        table = Table(title=f"{part}: {values['rows']:,} trajectories of games not seen in training, errors in yards")
-        predictors = {name: errors for name, errors in values.items() if name != "rows"}
-        table.add_column("error")
-        for name in predictors:
-            table.add_column(name, justify="right")
-        table.add_row("average", *(f"{errors['ade']:.3f}" for errors in predictors.values()))
-        table.add_row("final", *(f"{errors['fde']:.3f}" for errors in predictors.values()))
-        for step in map(str, evaluate.STEPS_SHOWN):
-            table.add_row(f"step {step}", *(f"{errors['at_step'][step]:.3f}" for errors in predictors.values()))
-        console.print(table)
-    console.print("mean trajectory score", metrics["trajectory_score"])
-    console.print(f"{n_rows:,} trajectories trained on, {seconds:.0f} s in all")
+    table = Table(title=f"{name}: defensive backs of games not seen in training, errors in yards")
+    table.add_column("error")
+    kinds = [kind for kind in ("actual", "what_if") if metrics[kind]]
+    for kind in kinds:
+        table.add_column(f"{kind}, {metrics[kind]['trajectories']:,} trajectories", justify="right")
+    for error in ("rmse_all", "ade", "ade_ten", "fde", "nearest_defender", "ts"):
+        table.add_row(error, *(f"{metrics[kind][error]:.3f}" for kind in kinds))
+    for step in range(evaluate.STEPS):
+        table.add_row(f"rmse at step {step + 1}", *(f"{metrics[kind]['rmse'][step]:.3f}" for kind in kinds))
+    console.print(table)
+    console.print(f"trajectory score of the players themselves {metrics['ts_actual']:.4f}; {seconds:.0f} s in all")
 
 
 if __name__ == "__main__":

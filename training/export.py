@@ -1,4 +1,4 @@
-"""From a fitted network to a model plugin's folder."""
+"""From a network to a model plugin's folder."""
 
 import hashlib
 import json
@@ -9,27 +9,38 @@ import onnxruntime
 import tomlkit
 import torch
 
-from services.features import feature_sets
-from training.dataset import FEATURE_SET, Rows
-from training.network import DefenderCnnLstm
+from services.features.feature_sets import FeatureSet
+from training.fit import predict
+from training.networks.base import DEFENDERS, SceneNetwork
+from training.scenes import Float, Scenes, feature_set_of
+from training.zoo import MODELS, Entry
 
-MAX_BATCH = 512
-GOLDEN_ROWS = 8
+OPSET = 18
+MAX_BATCH = 256
+GOLDEN_ROWS = 4
 TOLERANCE = 1e-3
 """Largest difference of the golden example's answer, yards."""
+_OUTPUTS = {"displacement": 2, "covariance": 3}
 
 
-def export_onnx(network: DefenderCnnLstm, path: Path) -> None:
-    """Write the network as ONNX with a free row axis."""
-    feature_set = feature_sets.get(FEATURE_SET)
+class NotExported(RuntimeError):
+    """The exported network does not answer as the trained one does."""
+
+
+def export_onnx(network: SceneNetwork, feature_set: FeatureSet, path: Path) -> None:
+    """Write a network as ONNX with a free row axis, for all defenders of a scene."""
     names = [tensor.name for tensor in feature_set.tensors]
+    network.defenders = DEFENDERS
     network.eval()
+    example = tuple(torch.zeros(2, *tensor.shape) for tensor in feature_set.tensors)
+    outputs = list(_OUTPUTS)[: 2 if isinstance(network(*example), tuple) else 1]
     rows = torch.export.Dim("rows", min=1, max=4096)
     program = torch.onnx.export(
         network,
-        tuple(torch.zeros(2, *tensor.shape) for tensor in feature_set.tensors),
+        example,
         input_names=names,
-        output_names=["displacement"],
+        output_names=outputs,
+        opset_version=OPSET,
         dynamic_shapes={name: {0: rows} for name in names},
         dynamo=True,
         verbose=False,
@@ -38,51 +49,77 @@ def export_onnx(network: DefenderCnnLstm, path: Path) -> None:
     program.save(str(path), external_data=False)
 
 
-def run_onnx(path: Path, rows: Rows) -> np.ndarray[tuple[int, int, int], np.dtype[np.float32]]:
-    """Displacements (n_rows, 40, 2) yards that the exported network gives."""
+def run_onnx(path: Path, scenes: Scenes) -> tuple[Float, Float | None]:
+    """Displacements (n, 11, 40, 2) yards, and covariances (n, 11, 40, 3), that an exported network gives."""
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    outputs = session.run(["displacement"], {"defender": rows.defender, "receiver": rows.receiver, "ball": rows.ball})
-    result: np.ndarray[tuple[int, int, int], np.dtype[np.float32]] = outputs[0]
-    return result
+    parts = [
+        session.run(None, scenes.take(rows).inputs)
+        for rows in np.array_split(np.arange(len(scenes)), len(scenes) // MAX_BATCH + 1)
+    ]
+    joined = [np.concatenate(each) for each in zip(*parts, strict=True)]
+    return joined[0], joined[1] if len(joined) > 1 else None
 
 
 def write_plugin(
-    folder: Path, network: DefenderCnnLstm, golden: Rows, metrics: dict[str, object], provenance: dict[str, str]
+    folder: Path,
+    entry: Entry,
+    setting: str,
+    network: SceneNetwork,
+    golden: Scenes,
+    metrics: dict[str, object],
+    provenance: dict[str, str],
 ) -> None:
     """Write artifact, golden example, metrics and manifest.
 
     Args:
         folder: the plugin's package.
-        network: the fitted network.
-        golden: rows to answer; the first few are kept.
+        entry: the model version.
+        setting: `live` or `retrospective`.
+        network: the network.
+        golden: scenes to answer; the first few are kept.
         metrics: the report on held-out games.
         provenance: `data` and `command`.
+
+    Raises:
+        NotExported: the artifact's answer differs from the network's.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    export_onnx(network, folder / "model.onnx")
+    feature_set = feature_set_of(setting)
+    export_onnx(network, feature_set, folder / "model.onnx")
     golden = golden.take(np.arange(GOLDEN_ROWS))
-    answer = run_onnx(folder / "model.onnx", golden)
-    known = {f"input.{name}": getattr(golden, name) for name in ("defender", "receiver", "ball")}
-    known["output.displacement"] = answer
+    answers = zip(_OUTPUTS, run_onnx(folder / "model.onnx", golden), predict(network, golden), strict=True)
+    known = {f"input.{name}": values for name, values in golden.inputs.items()}
+    for name, answer, expected in answers:
+        if answer is None or expected is None:
+            continue
+        difference = float(np.abs(answer - expected).max())
+        if difference > TOLERANCE:
+            raise NotExported(f"{name} of {folder / 'model.onnx'} differs by {difference:.4f} from the network's")
+        known[f"output.{name}"] = answer
     np.savez(folder / "golden.npz", allow_pickle=False, **known)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
-    (folder / "manifest.toml").write_text(tomlkit.dumps(_manifest(folder, provenance)))
+    outputs = [name for name in _OUTPUTS if f"output.{name}" in known]
+    (folder / "manifest.toml").write_text(tomlkit.dumps(_manifest(folder, entry, feature_set, outputs, provenance)))
+    (folder / "__init__.py").write_text(f'"""{entry.description}."""\n')
 
 
-def _manifest(folder: Path, provenance: dict[str, str]) -> dict[str, object]:
-    feature_set = feature_sets.get(FEATURE_SET)
+def _manifest(
+    folder: Path, entry: Entry, feature_set: FeatureSet, outputs: list[str], provenance: dict[str, str]
+) -> dict[str, object]:
     return {
-        "name": "ghosting",
-        "version": "1.0.0",
+        "name": MODELS[feature_set.setting],
+        "version": entry.version,
         "task": "ghosting",
         "setting": feature_set.setting,
-        "description": "Defender CNN-LSTM: 1D-CNNs for defender, receiver and ball into an LSTM of 32 units; "
-        "five steps observed, ten predicted, tiled to forty",
+        "description": entry.description,
         "feature_set": feature_set.id,
         "feature_set_digest": feature_set.digest,
         "max_batch_size": MAX_BATCH,
         "inputs": [{"name": t.name, "dtype": "FP32", "shape": list(t.shape)} for t in feature_set.tensors],
-        "outputs": [{"name": "displacement", "dtype": "FP32", "shape": [feature_set.horizon, 2]}],
+        "outputs": [
+            {"name": name, "dtype": "FP32", "shape": [DEFENDERS, feature_set.horizon, _OUTPUTS[name]]}
+            for name in outputs
+        ],
         "artifact": {"file": "model.onnx", "sha256": _sha256(folder / "model.onnx")},
         "golden": {"file": "golden.npz", "sha256": _sha256(folder / "golden.npz"), "tolerance": TOLERANCE},
         "provenance": provenance | {"metrics": "metrics.json", "trained_with": f"torch {torch.__version__}"},

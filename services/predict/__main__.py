@@ -16,8 +16,8 @@ from services.common.errors import DomainError
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
 from services.features.feature_sets import FEATURE_SETS
-from services.predict import registry
-from services.predict.registry import ModelVersion
+from services.predict import registry, routing
+from services.predict.registry import Registry, State
 from services.predict.servicer import MODEL_SERVICE, PREDICT_SERVICE, ModelServicer, PredictServicer
 from services.predict.triton import ModelServer
 
@@ -45,7 +45,7 @@ async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
     features_service = features_service_pb2.DESCRIPTOR.services_by_name["FeaturesService"]
     features = Upstream("features", settings.features, features_service, settings)
     model_server = ModelServer(settings.triton, settings.model_repository, settings.upstream_timeout_seconds)
-    await asyncio.gather(*(_prepare(model_server, version) for version in models.versions.values()))
+    await asyncio.gather(*(_prepare(model_server, models, name) for name in models.names))
     yield [
         (PREDICT_SERVICE, PredictServicer(models, model_server, features)),
         (MODEL_SERVICE, ModelServicer(models)),
@@ -54,11 +54,20 @@ async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
     await model_server.close()
 
 
-async def _prepare(model_server: ModelServer, version: ModelVersion) -> None:
-    try:
-        await model_server.ensure_ready(version)
-    except DomainError as error:
-        _log.error("model not ready", model=version.id, problem=error.message)
+async def _prepare(model_server: ModelServer, models: Registry, name: str) -> None:
+    """Have the version loaded that routing chooses, and the next one where that fails; others are when asked for."""
+    while True:
+        try:
+            version = routing.choose(models, name)
+        except DomainError:
+            return
+        try:
+            await model_server.ensure_ready(version)
+            return
+        except DomainError as error:
+            _log.error("model not ready", model=version.id, problem=error.message)
+            if version.state is not State.FAILED:
+                return
 
 
 if __name__ == "__main__":

@@ -82,6 +82,11 @@ class Registry:
     versions: Mapping[str, ModelVersion]
     broken: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def names(self) -> list[str]:
+        """The models that there are versions of."""
+        return list(dict.fromkeys(each.manifest.name for each in self.versions.values()))
+
     def get(self, model: str, version: str) -> ModelVersion:
         """A model version.
 

@@ -41,7 +41,7 @@ async def test_ghosts_start_where_the_defenders_are_and_last_until_arrival(chain
     for play in chain.passes:
         targets = [receiver.participant_id for receiver in play.eligible_receivers()]
         prediction = await chain.client.predict_ghosts(play.name, targets)
-        assert prediction.model_version == "models/ghosting/versions/1.0.0"
+        assert prediction.model_version == "models/ghosting/versions/2.0.0"
         assert [target.participant_id for target in prediction.targets] == targets
         steps = {target.participant_id: len(target.receiver) for target in prediction.targets}
         defenders = {p.participant_id for p in play.defensive_backs()} - prediction.skipped.keys()
@@ -251,7 +251,9 @@ async def test_quarantined_samples_are_listed_with_their_reason(chain: Chain) ->
 
 async def test_model_versions_are_listed(chain: Chain) -> None:
     response = await chain.client.models.ListModelVersions(wire.view(predict_pb.ListModelVersionsRequest)())
-    (version,) = response.model_versions
-    assert (version.name, version.state) == ("models/ghosting/versions/1.0.0", predict_pb.MODEL_VERSION_STATE_READY)
+    states = {version.name: version.state for version in response.model_versions}
+    assert states["models/ghosting/versions/2.0.0"] == predict_pb.MODEL_VERSION_STATE_READY
+    assert predict_pb.MODEL_VERSION_STATE_FAILED not in states.values()
+    version = response.model_versions[0]
     request = wire.view(predict_pb.GetModelVersionRequest)(name=version.name)
     assert (await chain.client.models.GetModelVersion(request)).model_version == version

@@ -123,18 +123,22 @@ async def test_more_rows_than_a_batch_of_the_model_holds_are_answered_all_the_sa
 async def test_what_triton_finds_wrong_is_listed_with_its_reason_and_the_best_of_the_others_answers(
     predicting: Predicting, play: Play
 ) -> None:
+    await predicting.client.predict_ghosts(play)
     listed: dict[str, pb.ModelVersion] = {}
     token = ""
     while True:
         request = wire.view(pb.ListModelVersionsRequest)(page_size=2, page_token=token)
         response = await predicting.client.models.ListModelVersions(request)
-        listed |= {version.name.rpartition("/")[2]: version for version in response.model_versions}
+        listed |= {
+            version.name.removeprefix("models/ghosting/versions/"): version for version in response.model_versions
+        }
         token = response.next_page_token
         if not token:
             break
-    assert list(listed) == ["0.3.0", "0.10.0", "1.0.0", "9.0", "9.1", "9.2"]
-    ready = [name for name, version in listed.items() if version.state == pb.MODEL_VERSION_STATE_READY]
-    assert ready == ["0.3.0", "0.10.0", "1.0.0"]
+    names = ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.10.0", "1.0.0", "1.1.0", "1.2.0", "2.0.0", "9.0", "9.1", "9.2"]
+    assert [name for name in listed if "/" not in name] == names
+    assert listed["2.0.0"].state == pb.MODEL_VERSION_STATE_READY
+    assert listed["1.2.0"].state == pb.MODEL_VERSION_STATE_VERIFIED, "loaded before anyone asked for it"
     reasons = {
         "9.0": "its answer displacement to the golden example is off by 0.5",
         "9.1": "Triton cannot load it",
@@ -148,7 +152,7 @@ async def test_what_triton_finds_wrong_is_listed_with_its_reason_and_the_best_of
         told = failure(error.value)
         assert (told.code, told.reason) == ("FAILED_PRECONDITION", "MODEL_VERSION_UNUSABLE")
         assert reason in told.message
-    assert (await predicting.client.predict_ghosts(play)).model_version == "models/ghosting/versions/1.0.0"
+    assert (await predicting.client.predict_ghosts(play)).model_version == "models/ghosting/versions/2.0.0"
 
 
 @pytest.mark.parametrize("name", ["ghosting", "models/", "models/ghosting/versions/", "models/a/versions/1/more"])
@@ -186,7 +190,7 @@ async def test_callers_in_a_hurry_find_a_lost_model_loaded_soon_and_spoil_it_for
     predicting: Predicting, play: Play
 ) -> None:
     async with triton_grpc.InferenceServerClient(predicting.triton.ports.grpc_address) as client:
-        await client.unload_model("ghosting-1.0.0")
+        await client.unload_model("ghosting-2.0.0")
     request = wire.view(pb.PredictGhostsRequest)()
     request.source.play.CopyFrom(convert.play_to_message(play))
     patient = predicting.client.predict.PredictGhosts(request, timeout=20)
@@ -200,5 +204,5 @@ async def test_callers_in_a_hurry_find_a_lost_model_loaded_soon_and_spoil_it_for
 
 async def answers(triton: Triton) -> int:
     async with triton_grpc.InferenceServerClient(triton.ports.grpc_address) as client:
-        statistics = await client.get_inference_statistics("ghosting-1.0.0", "1")
+        statistics = await client.get_inference_statistics("ghosting-2.0.0", "1")
     return int(statistics.model_stats[0].inference_stats.success.count)

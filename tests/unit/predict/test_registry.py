@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import ghostback_models.ghosting_1_0_0 as built_in
+import ghostback_models.live.scene_transformer as built_in
 from services.common.errors import FailedPrecondition, NotFound
 from services.features.feature_sets import FEATURE_SETS
 from services.predict import registry, repository, routing
@@ -44,7 +44,7 @@ def discover(*points: EntryPoint) -> Registry:
 
 
 def test_the_built_in_model_is_found_and_whole() -> None:
-    version = registry.discover(FEATURE_SETS).get("ghosting", "1.0.0")
+    version = registry.discover(FEATURE_SETS).get("ghosting", "2.0.0")
     assert (version.state, version.problem) == (State.VERIFIED, "")
     assert version.distribution == "ghostback-models 0.1.0"
 
@@ -53,27 +53,27 @@ def test_the_built_in_model_is_found_and_whole() -> None:
     ("edit", "problem"),
     [
         (('file = "model.onnx"', 'file = "other.onnx"'), "other.onnx cannot be read"),
-        (('feature_set = "ghosting-kinematics@1"', 'feature_set = "new@7"'), "needs feature set new@7"),
+        (('feature_set = "ghosting-scene-live@1"', 'feature_set = "new@7"'), "needs feature set new@7"),
         (('feature_set_digest = "', 'feature_set_digest = "' + 64 * "0" + '"\n#'), "the digests differ"),
     ],
 )
 def test_a_version_that_cannot_work_is_listed_as_failed(plugins: Path, edit: tuple[str, str], problem: str) -> None:
-    found = discover(add(plugins, "plugin_a", edit), add(plugins, "plugin_b", ('"1.0.0"', '"1.1.0"')))
-    assert problem in found.get("ghosting", "1.0.0").problem
-    assert routing.choose(found, "ghosting").id == "ghosting-1.1.0"
+    found = discover(add(plugins, "plugin_a", edit), add(plugins, "plugin_b", ('"2.0.0"', '"2.1.0"')))
+    assert problem in found.get("ghosting", "2.0.0").problem
+    assert routing.choose(found, "ghosting").id == "ghosting-2.1.0"
 
 
 def test_an_artifact_that_was_changed_is_refused(plugins: Path) -> None:
     point = add(plugins, "plugin_a")
     with (plugins / "plugin_a" / "model.onnx").open("ab") as artifact:
         artifact.write(b"x")
-    assert "model.onnx has SHA-256" in discover(point).get("ghosting", "1.0.0").problem
+    assert "model.onnx has SHA-256" in discover(point).get("ghosting", "2.0.0").problem
 
 
 @pytest.mark.parametrize(
     ("edit", "problem"),
     [
-        (('version = "1.0.0"', 'version = "one"'), "'one' is not a PEP 440 version"),
+        (('version = "2.0.0"', 'version = "one"'), "'one' is not a PEP 440 version"),
         (('file = "model.onnx"', 'file = "../model.onnx"'), "must be a file of the plugin's own folder"),
         (("sha256 = ", "#"), "artifact.sha256: Field required"),
         (('dtype = "FP32"', 'dtype = "BYTES"'), "inputs.0.dtype"),
@@ -82,8 +82,8 @@ def test_an_artifact_that_was_changed_is_refused(plugins: Path) -> None:
     ],
 )
 def test_a_manifest_out_of_form_is_refused_with_the_reason(plugins: Path, edit: tuple[str, str], problem: str) -> None:
-    found = discover(add(plugins, "plugin_a", edit), add(plugins, "plugin_b", ('"1.0.0"', '"1.1.0"')))
-    assert list(found.versions) == ["ghosting-1.1.0"]
+    found = discover(add(plugins, "plugin_a", edit), add(plugins, "plugin_b", ('"2.0.0"', '"2.1.0"')))
+    assert list(found.versions) == ["ghosting-2.1.0"]
     assert problem in found.broken["plugin_a of unknown distribution"]
 
 
@@ -94,34 +94,34 @@ def test_a_package_that_is_not_there_is_refused() -> None:
 
 def test_the_same_version_brought_twice_is_refused_in_both(plugins: Path) -> None:
     found = discover(add(plugins, "plugin_a"), add(plugins, "plugin_b"))
-    assert "brought twice" in found.get("ghosting", "1.0.0").problem
+    assert "brought twice" in found.get("ghosting", "2.0.0").problem
     with pytest.raises(FailedPrecondition, match="brought twice"):
         routing.choose(found, "ghosting")
 
 
 def test_the_highest_version_is_chosen_by_number_and_not_by_letter(plugins: Path) -> None:
     versions = ["1.9.0", "1.10.0", "1.10.0rc1"]
-    points = [add(plugins, f"plugin_{i}", ('"1.0.0"', f'"{v}"')) for i, v in enumerate(versions)]
+    points = [add(plugins, f"plugin_{i}", ('"2.0.0"', f'"{v}"')) for i, v in enumerate(versions)]
     assert routing.choose(discover(*points), "ghosting").id == "ghosting-1.10.0"
 
 
 def test_what_is_not_there_is_told() -> None:
     found = registry.discover(FEATURE_SETS)
-    with pytest.raises(NotFound, match=r"there are ghosting-1\.0\.0"):
+    with pytest.raises(NotFound, match=r"there are ghosting-0\.1\.0"):
         found.get("ghosting", "7")
     with pytest.raises(NotFound, match="no model 'other'"):
         routing.choose(found, "other")
 
 
 def test_the_repository_is_what_triton_reads(tmp_path: Path) -> None:
-    version = registry.discover(FEATURE_SETS).get("ghosting", "1.0.0")
+    version = registry.discover(FEATURE_SETS).get("ghosting", "2.0.0")
     for _ in range(2):
         repository.write(tmp_path, version)
     assert sorted(p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*") if p.is_file()) == [
-        "ghosting-1.0.0/1/model.onnx",
-        "ghosting-1.0.0/config.pbtxt",
+        "ghosting-2.0.0/1/model.onnx",
+        "ghosting-2.0.0/config.pbtxt",
     ]
-    config = (tmp_path / "ghosting-1.0.0" / "config.pbtxt").read_text()
+    config = (tmp_path / "ghosting-2.0.0" / "config.pbtxt").read_text()
     assert 'backend: "onnxruntime"' in config
     assert "kind" not in config
-    assert (tmp_path / "ghosting-1.0.0" / "1" / "model.onnx").read_bytes() == version.artifact.read_bytes()
+    assert (tmp_path / "ghosting-2.0.0" / "1" / "model.onnx").read_bytes() == version.artifact.read_bytes()

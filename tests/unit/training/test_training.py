@@ -2,92 +2,206 @@
 
 import hashlib
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-import ghostback_models.ghosting_1_0_0 as built_in
+import ghostback_models
+from ghostback.play import FIELD_WIDTH
 from services.features import feature_sets
 from services.score import metrics, profiles
-from training import dataset, evaluate, export, train
-from training.dataset import Rows
-from training.network import MAX_STEP, DefenderCnnLstm
+from simulator.game import simulate_game
+from training import evaluate, export, fit, scenes
+from training.evaluate import Trajectories
+from training.floor import noise_floor
+from training.networks.base import MAX_STEP, SceneNetwork
+from training.scenes import Scenes, feature_set_of
+from training.zoo import MODELS, ZOO
 
-BUILT_IN = Path(next(iter(built_in.__path__)))
+BUILT_IN = Path(next(iter(ghostback_models.__path__)))
+GAME = simulate_game(51, 24)
+LEARNING = [entry for entry in ZOO.values() if entry.learning_rate]
+
+every_entry = pytest.mark.parametrize("entry", ZOO.values(), ids=lambda entry: entry.name)
 
 
 @pytest.fixture(scope="module")
-def rows() -> Rows:
-    plays = [play for play in dataset.simulate_game(51, 20).plays if play.forward_pass]
-    return Rows.concatenate([part for part in map(dataset.of_play, plays) if part is not None])
+def passes() -> Scenes:
+    return Scenes.concatenate(scenes.of_plays(GAME.plays, "live", 0))
 
 
-@pytest.fixture(scope="module")
-def network() -> DefenderCnnLstm:
+def networks() -> list[SceneNetwork]:
     torch.manual_seed(1)
-    return DefenderCnnLstm()
+    return [entry.build() for entry in ZOO.values()]
 
 
-def test_displacements_are_where_the_defenders_went(rows: Rows) -> None:
-    steps = np.linalg.norm(np.diff(rows.displacement, axis=1, prepend=0), axis=-1)
-    assert steps[rows.in_air].max() < 1.5
-    assert not rows.displacement[~rows.in_air].any()
+def test_displacements_are_where_the_defenders_went(passes: Scenes) -> None:
+    steps = np.linalg.norm(np.diff(passes.displacement, axis=2, prepend=0), axis=-1)
+    assert steps[passes.counts].max() < 1.5
+    assert not passes.displacement[~passes.counts].any()
+    assert passes.counts.any(axis=(1, 2)).all()
 
 
-def test_no_predicted_step_is_superhuman(rows: Rows, network: DefenderCnnLstm) -> None:
-    predicted = train.predict(network, rows)
-    assert np.linalg.norm(np.diff(predicted, axis=1, prepend=0), axis=-1).max() <= MAX_STEP + 1e-4
+def test_a_what_if_is_seen_from_the_play_as_it_went_and_judged_by_what_would_have_happened() -> None:
+    play = next(play for play in GAME.plays if play.forward_pass)
+    assert play.forward_pass
+    other = next(p for p in play.eligible_receivers() if p.participant_id != play.forward_pass.target_id)
+    went = GAME.retarget(play.play_id, other.participant_id)
+    what_if = scenes.of_play(play, "live", 0, other.participant_id, went)
+    given = scenes.of_play(went, "live", 0)
+    assert what_if
+    assert given
+    np.testing.assert_array_equal(what_if.players, given.players)
+    both = what_if.counts & given.counts
+    assert both.any()
+    np.testing.assert_allclose(what_if.displacement[both], given.displacement[both], atol=1e-5)
 
 
-def test_training_makes_the_model_better(rows: Rows) -> None:
-    torch.manual_seed(2)
-    fresh = DefenderCnnLstm()
-    before = train.mean_distance(fresh, rows)
-    train.fit(fresh, rows, rows, epochs=6, seed=1)
-    assert train.mean_distance(fresh, rows) < 0.9 * before
+@pytest.mark.parametrize("network", networks(), ids=list(ZOO))
+def test_no_predicted_step_is_superhuman(network: SceneNetwork, passes: Scenes) -> None:
+    wild = replace(passes, players=passes.players * np.float32(3))
+    for given in (passes, wild):
+        displacement, _ = fit.predict(network, given)
+        assert np.linalg.norm(np.diff(displacement, axis=2, prepend=0), axis=-1).max() <= MAX_STEP + 1e-4
 
 
-def test_the_same_seed_trains_the_same_model(rows: Rows) -> None:
-    def trained() -> np.ndarray:
+@pytest.mark.parametrize("network", networks(), ids=list(ZOO))
+def test_the_order_of_the_players_does_not_matter(network: SceneNetwork, passes: Scenes) -> None:
+    order = np.r_[np.random.default_rng(2).permutation(11), 11 + np.random.default_rng(3).permutation(11)]
+    shuffled = replace(passes, players=passes.players[:, order], roles=passes.roles[:, order])
+    for one, other in zip(fit.predict(network, passes), fit.predict(network, shuffled), strict=True):
+        if one is not None and other is not None:
+            back = passes.roles[:, order[:11], 6] > 0
+            np.testing.assert_allclose(one[:, order[:11]][back], other[back], atol=2e-3)
+
+
+def test_the_transformer_speeds_nobody_up_beyond_what_legs_allow(passes: Scenes) -> None:
+    network = ZOO["scene_transformer"].build()
+    for parameter in network.parameters():
+        parameter.data *= 3
+    displacement, covariance = fit.predict(network, passes)
+    velocity = 10 * np.diff(displacement, axis=2, prepend=0)
+    assert np.linalg.norm(10 * np.diff(velocity, axis=2), axis=-1).max() < 9.1
+    assert covariance is not None
+    xx, xy, yy = np.moveaxis(covariance, -1, 0)
+    assert (xx * yy > xy**2).all()
+
+
+def test_training_makes_every_network_better_and_a_second_look_at_a_mirrored_play_is_its_mirror(passes: Scenes) -> None:
+    mirrored = fit._mirrored(passes, _Always())  # type: ignore[arg-type]
+    np.testing.assert_allclose(
+        mirrored.players[..., 1], (FIELD_WIDTH - passes.players[..., 1]) * passes.roles[:, :, None, -1], atol=1e-4
+    )
+    np.testing.assert_array_equal(mirrored.players[..., 3], -passes.players[..., 3])
+    for entry in LEARNING:
+        torch.manual_seed(2)
+        network = entry.build()
+        network.defenders = fit.BACKS
+        before = fit.root_mean_square(fit.predict(network, passes)[0], passes)
+        fit.fit(network, passes, passes, epochs=12, seed=1, learning_rate=4e-3)
+        assert fit.root_mean_square(fit.predict(network, passes)[0], passes) < 0.95 * before, entry.name
+
+
+class _Always:
+    """Draws that mirror every scene."""
+
+    def random(self, n: int) -> np.ndarray:
+        return np.zeros(n)
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_weights(passes: Scenes, tmp_path: Path) -> None:
+    def trained(checkpoint: Path | None, stop: int | None = None) -> np.ndarray:
         torch.manual_seed(3)
-        fresh = DefenderCnnLstm()
-        train.fit(fresh, rows, rows, epochs=1, seed=4)
-        return train.predict(fresh, rows)
+        network = ZOO["lstm"].build()
+        if stop:
+            with pytest.MonkeyPatch.context() as patch:
+                saves = iter(range(stop))
+                whole = fit._save
 
-    np.testing.assert_array_equal(trained(), trained())
+                def save(*arguments: object) -> None:
+                    whole(*arguments)  # type: ignore[arg-type]
+                    if next(saves) == stop - 1:
+                        raise KeyboardInterrupt
+
+                patch.setattr(fit, "_save", save)
+                with pytest.raises(KeyboardInterrupt):
+                    fit.fit(network, passes, passes, 4, 4, 2e-3, checkpoint)
+            return np.empty(0)
+        fit.fit(network, passes, passes, 4, 4, 2e-3, checkpoint)
+        return fit.predict(network, passes)[0]
+
+    trained(tmp_path / "state.pt", stop=2)
+    np.testing.assert_array_equal(trained(tmp_path / "state.pt"), trained(None))
 
 
-def test_the_exported_model_answers_as_torch_does(rows: Rows, network: DefenderCnnLstm, tmp_path: Path) -> None:
-    export.export_onnx(network, tmp_path / "model.onnx")
-    for n in (1, 7, len(rows)):
-        some = rows.take(np.arange(n))
-        np.testing.assert_allclose(
-            export.run_onnx(tmp_path / "model.onnx", some), train.predict(network, some), atol=1e-4
-        )
+@every_entry
+def test_the_exported_network_answers_as_torch_does(entry: object, passes: Scenes, tmp_path: Path) -> None:
+    torch.manual_seed(5)
+    network = entry.build()  # type: ignore[attr-defined]
+    export.export_onnx(network, feature_set_of("live"), tmp_path / "model.onnx")
+    for n in (1, 7, len(passes)):
+        some = passes.take(np.arange(n))
+        for answer, expected in zip(
+            export.run_onnx(tmp_path / "model.onnx", some), fit.predict(network, some), strict=True
+        ):
+            if expected is not None:
+                np.testing.assert_allclose(answer, expected, atol=1e-4)
 
 
-def test_the_built_in_plugin_is_what_its_manifest_says() -> None:
-    manifest = tomllib.loads((BUILT_IN / "manifest.toml").read_text())
+def test_the_report_is_right_about_a_prediction_that_is_a_yard_off(passes: Scenes) -> None:
+    off = passes.displacement + np.float32([0.6, 0.8])
+    covariance = np.tile(np.float32([1.0, 0.0, 1.0]), (*off.shape[:3], 1))
+    report = evaluate.report(passes, off, covariance)
+    errors = report["actual"]
+    assert isinstance(errors, dict)
+    np.testing.assert_allclose(errors["rmse"], 1.0, atol=1e-5)
+    np.testing.assert_allclose([errors["ade"], errors["fde"], *errors["ade_by_air_time"]], 1.0, atol=1e-5)
+    assert errors["calibration"] == {"50%": 1.0, "90%": 1.0}
+    assert report["what_if"] is None
+    perfect = evaluate.report(passes, passes.displacement, None)
+    assert isinstance(perfect["actual"], dict)
+    assert perfect["actual"]["ts"] == perfect["ts_actual"]
+    assert perfect["actual"]["nearest_defender"] == 0.0
+
+
+def test_trajectory_scores_are_those_of_the_service(passes: Scenes) -> None:
+    one = Trajectories.of(passes.take(np.arange(1)), passes.displacement[:1], None)
+    expected = [
+        metrics.score_trajectories(
+            (anchor + np.concatenate([np.zeros((1, 2)), went[:steps]]))[None], receiver[: steps + 1], profiles.DEFAULT
+        ).score[0]
+        for anchor, went, receiver, steps in zip(one.anchor, one.went, one.receiver, one.steps, strict=True)
+    ]
+    assert evaluate.score(one.went, one) == pytest.approx(np.mean(expected))
+
+
+def test_the_noise_floor_lies_below_the_error_of_constant_velocity(passes: Scenes) -> None:
+    floor = noise_floor([GAME])
+    misses = Trajectories.of(passes, *fit.predict(ZOO["constant_velocity"].build(), passes))
+    assert 0.0 < floor["rmse"] < 0.9 * float(np.sqrt((misses.misses[misses.counts] ** 2).mean()))
+
+
+@pytest.mark.parametrize("setting", MODELS)
+@every_entry
+def test_a_built_in_plugin_is_what_its_manifest_says(entry: object, setting: str) -> None:
+    folder = BUILT_IN / setting / entry.name  # type: ignore[attr-defined]
+    manifest = tomllib.loads((folder / "manifest.toml").read_text())
     for part in ("artifact", "golden"):
-        digest = hashlib.sha256((BUILT_IN / manifest[part]["file"]).read_bytes()).hexdigest()
-        assert digest == manifest[part]["sha256"]
+        assert hashlib.sha256((folder / manifest[part]["file"]).read_bytes()).hexdigest() == manifest[part]["sha256"]
+    assert (manifest["name"], manifest["version"]) == (MODELS[setting], entry.version)  # type: ignore[attr-defined]
     assert manifest["feature_set_digest"] == feature_sets.get(manifest["feature_set"]).digest
-    assert (BUILT_IN / manifest["provenance"]["metrics"]).exists()
+    assert (folder / manifest["provenance"]["metrics"]).exists()
 
 
-def test_the_built_in_model_beats_every_baseline_on_a_game_it_never_saw(rows: Rows) -> None:
-    model = evaluate.errors(export.run_onnx(BUILT_IN / "model.onnx", rows), rows)
-    for name, predict in evaluate.BASELINES.items():
-        baseline = evaluate.errors(predict(rows), rows)
-        assert model["ade"] < 0.8 * baseline["ade"], name  # type: ignore[operator]
-
-
-def test_trajectory_scores_are_those_of_the_service(rows: Rows) -> None:
-    one = rows.take(np.arange(1))
-    steps = int(one.air_steps[0])
-
-    path = np.concatenate([np.zeros((1, 1, 2)), one.displacement[:, :steps]], axis=1)
-    expected = metrics.score_trajectories(path, one.receiver[0, 4 : 5 + steps, :2], profiles.DEFAULT).score[0]
-    assert evaluate.trajectory_score(one.displacement, one) == pytest.approx(expected)
+@pytest.mark.parametrize("setting", MODELS)
+def test_the_default_model_is_the_best_on_a_game_it_never_saw_what_ifs_too(setting: str) -> None:
+    held = scenes.of_seed(52, setting, with_what_ifs=True)
+    errors = {
+        name: evaluate.report(held, *export.run_onnx(BUILT_IN / setting / name / "model.onnx", held)) for name in ZOO
+    }
+    for kind in ("actual", "what_if"):
+        ade = {name: report[kind]["ade"] for name, report in errors.items()}  # type: ignore[index]
+        assert min(ade, key=ade.__getitem__) == "scene_transformer", kind

@@ -1,1 +1,0 @@
-"""The Defender CNN-LSTM, version 1.0.0; `manifest.toml` says what it is and how it was made."""

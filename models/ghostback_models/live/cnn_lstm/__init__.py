@@ -1,0 +1,1 @@
+"""Defender CNN-LSTM, a network for each coordinate."""

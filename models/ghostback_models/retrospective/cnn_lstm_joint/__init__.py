@@ -1,0 +1,1 @@
+"""Defender CNN-LSTM, both coordinates jointly."""

@@ -1,0 +1,1 @@
+"""Everybody goes on at his velocity and, for a moment, at his acceleration."""

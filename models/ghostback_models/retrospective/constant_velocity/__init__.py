@@ -1,0 +1,1 @@
+"""Everybody goes on at his velocity."""

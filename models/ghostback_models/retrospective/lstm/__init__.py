@@ -1,0 +1,1 @@
+"""A simple LSTM, tiled: the baseline of the paper."""

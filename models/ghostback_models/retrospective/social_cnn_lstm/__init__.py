@@ -1,0 +1,1 @@
+"""Defender CNN-LSTM with social pooling over the other defensive backs."""
