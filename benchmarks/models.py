@@ -150,7 +150,7 @@ def _table(setting: str, held: Scenes, versions: list[ModelVersion], reports: di
     for share in ("50%", "90%"):
         told = [each["calibration"] for each in actual]
         row(f"in the {share} ellipse", [f"{each[share]:.1%}" if each else "-" for each in told])
-    row("parameters", [f"{reports[version.id]['parameters']:,}" for version in versions])
+    row("weights in the artifact", [f"{reports[version.id]['parameters']:,}" for version in versions])
     for batch in (1, 32):
         row(f"ms a call, batch {batch}, one core", [f"{reports[v.id][f'ms_at_{batch}']:.1f}" for v in versions])
     return table

@@ -22,7 +22,7 @@ class Trajectories:
         covariance: (n, 40, 3) square yards, None where the model does not tell.
         went: (n, 40, 2) yards.
         anchor: (n, 2) yards.
-        receiver: (n, 41, 2) yards, from the release on.
+        receiver: (n, 41, 2) yards, where the receiver really was from the release on.
         steps: (n,) steps that count.
         scene: (n,) number of the scene.
     """
@@ -38,14 +38,14 @@ class Trajectories:
     @classmethod
     def of(cls, scenes: Scenes, displacement: Float, covariance: Float | None) -> "Trajectories":
         """The trajectories that count among those of all slots: (n_scenes, n_slots, 40, ...)."""
-        size, observed = displacement.shape[1], scenes.players.shape[2]
+        size = displacement.shape[1]
         scene, slot = np.nonzero(scenes.counts[:, :size, 0])
         return cls(
             displacement[scene, slot],
             None if covariance is None else covariance[scene, slot],
             scenes.displacement[scene, slot],
             scenes.players[scene, slot, -1, :2],
-            scenes.receiver[scene, observed - 1 :, :2],
+            scenes.caught_by[scene],
             scenes.counts[scene, slot].sum(axis=-1),
             scene,
         )

@@ -15,11 +15,12 @@ from rich.progress import track
 import ghostback
 import services.features
 import simulator
-from ghostback.play import Play
-from ghostback.tracks import resample
+from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, Play
+from ghostback.tracks import Tracks, resample
 from services.common.errors import DomainError
 from services.features import feature_sets, tensors
 from services.features.scene import SIDE
+from services.features.tensors import FeatureBatch
 from simulator.game import SimulatedGame, simulate_game
 
 PLAYS_A_GAME = 150
@@ -38,6 +39,7 @@ class Scenes:
         ball: (n, 45, 3), as in the feature set.
         displacement: (n, 11, 40, 2) yards from where each defender was at the release, offense toward
             +x; 0 where it does not count.
+        caught_by: (n, 41, 2) yards, where the receiver really was from the release on, on the turned field.
         counts: (n, 11, 40) which steps count: those of defensive backs until the ball arrived.
         air_steps: (n,) steps from the release to arrival.
         game: (n,) number of the game.
@@ -49,6 +51,7 @@ class Scenes:
     receiver: Float
     ball: Float
     displacement: Float
+    caught_by: Float
     counts: NDArray[np.bool_]
     air_steps: NDArray[np.int64]
     game: NDArray[np.int64]
@@ -113,11 +116,23 @@ def of_play(play: Play, setting: str, game: int, target_id: str = "", went: Play
     return Scenes(
         **batch.tensors,
         displacement=displacement,
+        caught_by=_receiver(tracks, batch)[None],
         counts=counts,
         air_steps=np.array([air_steps]),
         game=np.array([game]),
         what_if=np.array([went is not None]),
     )
+
+
+def _receiver(tracks: Tracks, batch: FeatureBatch) -> Float:
+    """Where the target really was (41, 2); where he is not tracked, where the features have him."""
+    known = batch.tensors["receiver"][0, batch.observed - 1 :, :2]
+    name = batch.target_ids[0]
+    if name not in tracks:
+        return known
+    places = tracks.position[tracks.row(name)]
+    turned = places if batch.direction > 0 else np.array([FIELD_LENGTH, FIELD_WIDTH]) - places
+    return np.where(np.isfinite(turned), turned, known).astype(np.float32)
 
 
 def of_plays(plays: Iterable[Play], setting: str, game: int) -> list[Scenes]:
