@@ -27,6 +27,8 @@ from ghostback.play import Game, Play, PlayState
 from simulator.faults import inject_faults
 from simulator.game import simulate_game
 
+MODEL = "models/ghosting-retrospective"
+"""The plays are over, and the published figures are of a model that is given the receiver's path too."""
 SPOILED_FRACTION = 0.25
 CONCURRENT_CALLS = 4
 
@@ -139,7 +141,7 @@ async def _predict(client: Client, plays: Sequence[Play], results: Results, prog
         async with limit:
             targets = [receiver.participant_id for receiver in sent.eligible_receivers()]
             try:
-                prediction = await client.predict_ghosts(sent.name, targets)
+                prediction = await client.predict_ghosts(sent.name, targets, model=MODEL)
                 results.passes.append((await client.get_play(sent.name), prediction))
             except grpc.aio.AioRpcError as error:
                 if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
@@ -153,7 +155,9 @@ async def _predict(client: Client, plays: Sequence[Play], results: Results, prog
 async def _score(client: Client, game: Game, results: Results, seed: int, progress: Progress) -> None:
     bar = progress.add_task("passes scored", total=None)
     profiles = [f"scoreProfiles/{profile}" for profile in PROFILES]
-    evaluation = client.evaluate_model(game.name, score_profiles=profiles, spoiled_fraction=SPOILED_FRACTION, seed=seed)
+    evaluation = client.evaluate_model(
+        game.name, MODEL, score_profiles=profiles, spoiled_fraction=SPOILED_FRACTION, seed=seed
+    )
     async for update in evaluation:
         if isinstance(update, EvaluationProgress):
             progress.update(bar, completed=update.done, total=update.total)
