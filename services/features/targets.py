@@ -70,8 +70,7 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
     The ball flies as it did to the actual target. To another it flies straight from its release to
     where that receiver is when a ball thrown at the usual speed can be there.
 
-    Live, the receiver's samples count up to the release only, and the ball flies straight to where it
-    comes down, which its flight reveals.
+    Live, the tracks end at the release but for the ball's, which flies straight to where it comes down.
 
     Args:
         play: the play.
@@ -87,7 +86,7 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
     pass_ = play.forward_pass
     assert pass_ is not None  # noqa: S101
     release = observed - 1
-    receiver, velocity = _extrapolated(play, tracks, target_id, release, live)
+    receiver, velocity = _extrapolated(play, tracks, target_id, release)
     start = _ball_at_release(play, tracks, release)
     actual = target_id == pass_.target_id
     rate = 1.0 / (tracks.times[1] - tracks.times[0])
@@ -119,14 +118,14 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
     return Target(target_id, actual, air_steps, receiver[held], velocity * moving[:, None], ball[held])
 
 
-def _extrapolated(play: Play, tracks: Tracks, target_id: str, release: int, live: bool) -> tuple[Points, Points]:
+def _extrapolated(play: Play, tracks: Tracks, target_id: str, release: int) -> tuple[Points, Points]:
     if target_id not in tracks or not np.isfinite(tracks.position[tracks.row(target_id), : release + 1]).all():
         raise FailedPrecondition(
             "TRACKS_INCOMPLETE", f"{play.name} lacks samples of {target_id} at the pass", play.name
         )
     row = tracks.row(target_id)
     position, velocity = tracks.position[row], tracks.velocity[row]
-    lost = ~np.isfinite(position).all(axis=-1) | (live & (np.arange(len(position)) > release))
+    lost = ~np.isfinite(position).all(axis=-1)
     if not lost.any():
         return position, velocity
     last = int(np.argmax(lost)) - 1

@@ -1,7 +1,7 @@
 """Computing a feature set: one implementation for serving and for training."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +74,8 @@ def compute(
     chosen = targets.choose(play, target_ids)
     asked = _defenders(play, defender_ids)
     step, observed, horizon = 1.0 / feature_set.rate, feature_set.observed, feature_set.horizon
-    tracks = resample(play, (1 - observed) * step, horizon * step, feature_set.rate)
     live = feature_set.setting == "live"
+    tracks = resample(_at_the_pass(play) if live else play, (1 - observed) * step, horizon * step, feature_set.rate)
     followed = tuple(targets.follow(play, tracks, name, observed, horizon, live) for name in chosen)
     usable, skipped = _usable(tracks, asked, observed, step)
     if feature_set.row == "target":
@@ -106,6 +106,14 @@ def compute(
         observed=observed,
         skipped=skipped,
     )
+
+
+def _at_the_pass(play: Play) -> Play:
+    """The play with the samples that there are at the pass; and the ball's, whose flight tells where it comes down."""
+    assert play.forward_pass is not None  # noqa: S101
+    ball = np.array(play.ball.tag_ids if play.ball else (), np.uint64)
+    known = (play.samples.frame <= play.forward_pass.forward_frame) | np.isin(play.samples.tag_id, ball)
+    return replace(play, samples=play.samples.take(known))
 
 
 def _defenders(play: Play, defender_ids: Sequence[str]) -> list[str]:

@@ -101,6 +101,10 @@ def test_live_knows_of_the_future_only_where_and_when_the_ball_comes_down(name: 
     changed = moved(play, x=np.where(future, play.samples.x + 3, play.samples.x).astype(np.float32))
     live = feature_sets.get(name)
     assert_alike(compute(play, of=live), compute(changed, of=live), atol=0)
+    missed = play.defensive_backs()[0]
+    lost = np.isin(play.samples.tag_id, missed.tag_ids) & (play.samples.frame == released)
+    skipped = [compute(replace(each, samples=each.samples.take(~lost)), of=live).skipped for each in (play, changed)]
+    assert skipped[0] == skipped[1] == {missed.participant_id: "no samples for 0.1 of the 0.5 s before the pass"}
     told = feature_sets.get(name.replace("-live", ""))
     assert not np.allclose(
         compute(play, of=told).tensors["receiver"], compute(changed, of=told).tensors["receiver"], atol=0.5
