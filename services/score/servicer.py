@@ -8,7 +8,6 @@ from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from ghostback import convert, wire
-from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Play
 from ghostback.predict.v1 import predict_service_pb2
 from ghostback.score.v1 import score_service_pb2 as pb
@@ -102,15 +101,7 @@ class _Upstreams:
 
     async def plays_of(self, game: str) -> list[Play]:
         """The plays of a game, without samples."""
-        found: list[Play] = []
-        token = ""
-        while True:
-            request = wire.view(ingest_service_pb2.ListPlaysRequest)(parent=game, page_size=1000, page_token=token)
-            response = await self._ingest.call("ListPlays", request)
-            found += map(convert.play_from_message, response.plays)
-            token = response.next_page_token
-            if not token:
-                return found
+        return await plays.of_game(game, self._ingest)
 
     async def play(self, name: str) -> Play:
         """A play with samples."""
