@@ -132,12 +132,18 @@ def superhuman_steps(trajectories: Trajectories) -> int:
     return int((moves[trajectories.counts] > profiles.DEFAULT.step_limit + 1e-3).sum())
 
 
+def squared_deviations(miss: Float, covariance: Float) -> Float:
+    """Squared Mahalanobis distances (...) of misses (..., 2) under covariances (..., 3)."""
+    x, y = np.moveaxis(miss, -1, 0)
+    xx, xy, yy = np.moveaxis(covariance, -1, 0)
+    squared: Float = (yy * x**2 - 2 * xy * x * y + xx * y**2) / (xx * yy - xy**2)
+    return squared
+
+
 def calibration(trajectories: Trajectories) -> dict[str, float] | None:
     """Share of places that lie within the ellipses that should hold 50% and 90% of them."""
     if trajectories.covariance is None:
         return None
     counts = trajectories.counts
-    x, y = (trajectories.went - trajectories.predicted)[counts].T
-    xx, xy, yy = trajectories.covariance[counts].T
-    squared = (yy * x**2 - 2 * xy * x * y + xx * y**2) / (xx * yy - xy**2)
+    squared = squared_deviations((trajectories.went - trajectories.predicted)[counts], trajectories.covariance[counts])
     return {f"{q:.0%}": float((squared <= -2 * np.log(1 - q)).mean()) for q in _QUANTILES}

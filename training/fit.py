@@ -9,6 +9,7 @@ from rich.progress import Progress
 from torch import Tensor, nn
 
 from ghostback.play import FIELD_WIDTH
+from training.evaluate import squared_deviations
 from training.networks.base import SceneNetwork
 from training.scenes import Float, Scenes
 
@@ -106,9 +107,7 @@ def calibrate(network: SceneNetwork, validation: Scenes) -> None:
         return
     counts = validation.counts[:, : displacement.shape[1]]
     miss = displacement - validation.displacement[:, : displacement.shape[1]]
-    xx, xy, yy = np.moveaxis(covariance, -1, 0)
-    x, y = np.moveaxis(miss, -1, 0)
-    squared = (yy * x**2 - 2 * xy * x * y + xx * y**2) / (xx * yy - xy**2)
+    squared = squared_deviations(miss, covariance)
     n = counts.sum(axis=(0, 1))
     scale = np.where(n > 0, (squared * counts).sum(axis=(0, 1)) / (2 * np.maximum(n, 1)), 1.0)
     network.doubt_scale *= torch.from_numpy(scale.astype(np.float32))[:, None]

@@ -1,5 +1,7 @@
 """The tensors of `ghosting-scene`: a row for each target, with every player of the play in a slot."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ghostback.play import DEFENSIVE_BACK_POSITIONS, Participant, ParticipantKind
@@ -30,12 +32,16 @@ def slots(moment: Moment) -> list[Participant | None]:
     return filled
 
 
-def tensors(moment: Moment) -> dict[str, Points]:
+def tensors(moment: Moment, filled: Sequence[Participant | None]) -> dict[str, Points]:
     """Players (n_targets, 22, 5, 6), roles (n_targets, 22, 8), receiver (n_targets, 45, 4), ball (n_targets, 45, 3).
 
     Places are those of the field, turned so that the offense moves toward +x.
+
+    Args:
+        moment: the pass.
+        filled: who is in each slot, as `slots` has it.
     """
-    filled, observed, direction = slots(moment), moment.feature_set.observed, moment.direction
+    observed, direction = moment.feature_set.observed, moment.direction
     players = np.zeros((SLOTS, observed, 6))
     roles = np.zeros((SLOTS, 8))
     eligible = {p.participant_id for p in moment.play.eligible_receivers()}

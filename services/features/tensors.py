@@ -84,10 +84,11 @@ def compute(
     moment = Moment(play, tracks, feature_set, followed, tuple(usable))
     n = len(usable)
     if feature_set.row == "target":
-        filled = [p.participant_id if p else "" for p in scene.slots(moment)]
+        filled = scene.slots(moment)
+        names = [p.participant_id if p else "" for p in filled]
         tensor_row = np.repeat(np.arange(len(followed)), n)
-        slot = np.tile(np.array([filled.index(name) for name in usable], np.intp), len(followed))
-        values = scene.tensors(moment)
+        slot = np.tile(np.array([names.index(name) for name in usable], np.intp), len(followed))
+        values = scene.tensors(moment, filled)
     else:
         tensor_row, slot = np.arange(n * len(followed)), np.zeros(n * len(followed), np.intp)
         values = kinematics.tensors(moment)
