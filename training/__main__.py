@@ -10,8 +10,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from training import evaluate, export, fit, scenes
-from training.zoo import ZOO
+from training import evaluate, export, fit, scenes, tracking
+from training.zoo import MODELS, ZOO
 
 TRAIN_SEEDS = range(10_000, 10_120)
 VALIDATION_SEEDS = range(20_000, 20_012)
@@ -30,8 +30,15 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder of the plugin (default: its place in models/)")
     parser.add_argument("--games", type=int, default=len(TRAIN_SEEDS), help="games to train on (default: 120)")
     parser.add_argument("--epochs", type=int, default=12, help="passes over them (default: 12)")
+    parser.add_argument(
+        "--patience",
+        type=int,
+        default=fit.PATIENCE,
+        help=f"stop after so many epochs without a better validation error (default: {fit.PATIENCE})",
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and shuffling (default: 1)")
     parser.add_argument("--cache", type=Path, default=Path("build/training"), help="where scenes and checkpoints are")
+    parser.add_argument("--mlflow", default="", metavar="URI", help="where MLflow keeps runs (default: build/mlflow)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print the metrics as one line of JSON")
     arguments = parser.parse_args()
@@ -40,27 +47,43 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     entry, setting = ZOO[arguments.name], arguments.setting
     seeds = TRAIN_SEEDS[: arguments.games]
-    test = scenes.of_seeds(TEST_SEEDS, setting, arguments.cache, with_what_ifs=True)
-    torch.manual_seed(arguments.seed)
-    network = entry.build()
-    if entry.learning_rate:
-        train = scenes.of_seeds(seeds, setting, arguments.cache)
-        validation = scenes.of_seeds(VALIDATION_SEEDS, setting, arguments.cache)
-        run = f"{entry.name}-{setting}-{len(seeds)}-{arguments.epochs}-{arguments.seed}.pt"
-        checkpoint = arguments.cache / scenes.source_digest() / run
-        fit.fit(network, train, validation, arguments.epochs, arguments.seed, entry.learning_rate, checkpoint)
-        fit.calibrate(network, validation)
-    metrics = evaluate.report(test, *fit.predict(network, test))
     command = f"python -m training {entry.name} --setting {setting}"
     if entry.learning_rate:
         command += f" --games {arguments.games} --epochs {arguments.epochs} --seed {arguments.seed}"
+        command += f" --patience {arguments.patience}"
     provenance = {
         "data": f"simulated games of {scenes.PLAYS_A_GAME} plays: train {seeds[0]}-{seeds[-1]}, "
         f"validation {VALIDATION_SEEDS[0]}-{VALIDATION_SEEDS[-1]}, test {TEST_SEEDS[0]}-{TEST_SEEDS[-1]}",
         "command": command,
     }
+    parameters = provenance | {"version": entry.version, "learning_rate": entry.learning_rate, "batch": fit.BATCH}
+    parameters |= {name: getattr(arguments, name) for name in ("games", "epochs", "seed", "patience")}
+    run = f"{entry.name}-{setting}-{len(seeds)}-{arguments.epochs}-{arguments.seed}"
+    checkpoint = arguments.cache / scenes.source_digest() / f"{run}.pt"
     out = arguments.out or Path("models/ghostback_models") / setting / entry.name
-    export.write_plugin(out, entry, setting, network, test, metrics, provenance)
+    test = scenes.of_seeds(TEST_SEEDS, setting, arguments.cache, with_what_ifs=True)
+    with tracking.run(MODELS[setting], run, parameters, arguments.mlflow, resumed=checkpoint.exists()):
+        torch.manual_seed(arguments.seed)
+        network = entry.build()
+        if entry.learning_rate:
+            train = scenes.of_seeds(seeds, setting, arguments.cache)
+            validation = scenes.of_seeds(VALIDATION_SEEDS, setting, arguments.cache)
+            fit.fit(
+                network,
+                train,
+                validation,
+                arguments.epochs,
+                arguments.seed,
+                entry.learning_rate,
+                checkpoint,
+                arguments.patience,
+                tracking.log_epoch,
+            )
+            fit.calibrate(network, validation)
+        metrics = evaluate.report(test, *fit.predict(network, test))
+        tracking.log_report(metrics)
+        export.write_plugin(out, entry, setting, network, test, metrics, provenance)
+        tracking.log_plugin(out)
     if arguments.json:
         print(json.dumps(metrics))  # noqa: T201
     else:

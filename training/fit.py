@@ -1,5 +1,6 @@
 """Fitting a network to scenes."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from training.scenes import Float, Scenes
 BATCH = 128
 BACKS = 7
 """Defenders that a network is fitted to: the defensive backs lie in the first slots."""
+PATIENCE = 4
+"""Epochs without a better validation error after which fitting stops."""
 _STEP_WEIGHT = 10.0
 _DOUBT_WEIGHT = 0.05
 
@@ -28,6 +31,8 @@ def fit(
     seed: int,
     learning_rate: float,
     checkpoint: Path | None = None,
+    patience: int = PATIENCE,
+    log_epoch: Callable[[int, float, float], None] | None = None,
 ) -> list[tuple[float, float]]:
     """Fit a network in place; keeps the weights of the epoch that was best on the validation scenes.
 
@@ -44,6 +49,8 @@ def fit(
         seed: of shuffling and mirroring.
         learning_rate: the highest of the one-cycle schedule.
         checkpoint: file that the state is written to after each epoch, and read from where it is there.
+        patience: epochs without a better error on the validation scenes after which fitting stops.
+        log_epoch: told the number of each epoch, from 1, and what is returned of it.
 
     Returns:
         Training loss and root mean squared distance on the validation scenes, yards, of each epoch.
@@ -64,6 +71,9 @@ def fit(
     with Progress() as progress:
         bar = progress.add_task("training", total=epochs * batches, completed=len(history) * batches)
         for epoch in range(len(history), epochs):
+            if _epochs_without_gain(history) >= patience:
+                progress.update(bar, description=f"stopped after {epoch} epochs")
+                break
             shuffle = np.random.default_rng([seed, epoch])
             network.train()
             losses = []
@@ -83,9 +93,17 @@ def fit(
             progress.update(bar, description=f"training, validation {rmse:.3f} yd")
             if checkpoint:
                 _save(checkpoint, network, optimiser, schedule, history, best)
+            if log_epoch:
+                log_epoch(len(history), *history[-1])
     network.load_state_dict(best)
     network.eval()
     return history
+
+
+def _epochs_without_gain(history: list[tuple[float, float]]) -> int:
+    """How many epochs ago the validation error was least."""
+    errors = [rmse for _, rmse in history]
+    return len(errors) - 1 - errors.index(min(errors)) if errors else 0
 
 
 def predict(network: SceneNetwork, scenes: Scenes) -> tuple[Float, Float | None]:

@@ -137,6 +137,29 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_weights(passes: Scenes,
     np.testing.assert_array_equal(trained(tmp_path / "state.pt"), trained(None))
 
 
+def test_fitting_stops_when_it_gets_no_better_and_keeps_the_best_epoch(passes: Scenes, tmp_path: Path) -> None:
+    contrary = replace(passes, displacement=-passes.displacement)
+    told: list[tuple[int, float, float]] = []
+
+    def fitted(patience: int) -> tuple[SceneNetwork, list[tuple[float, float]]]:
+        torch.manual_seed(4)
+        network = ZOO["lstm"].build()
+        log_epoch = lambda *epoch: told.append(epoch)  # noqa: E731
+        history = fit.fit(network, passes, contrary, 10, 4, 1e-2, tmp_path / "state.pt", patience, log_epoch)
+        return network, history
+
+    network, history = fitted(2)
+    assert len(history) == 3
+    assert min(history, key=lambda epoch: epoch[1]) == history[0]
+    assert fit.root_mean_square(fit.predict(network, contrary)[0], contrary) == history[0][1]
+    assert told == [(i + 1, *epoch) for i, epoch in enumerate(history)]
+    assert fitted(2)[1] == history
+    network, longer = fitted(4)
+    assert longer[:3] == history
+    assert len(longer) == len(told) == 5
+    assert fit.root_mean_square(fit.predict(network, contrary)[0], contrary) == history[0][1]
+
+
 @every_entry
 def test_the_exported_network_answers_as_torch_does(entry: object, passes: Scenes, tmp_path: Path) -> None:
     torch.manual_seed(5)
