@@ -21,7 +21,7 @@ from services.features import feature_sets, tensors
 from services.predict.repository import TRITON_VERSION
 from simulator.game import simulate_game
 
-MODEL, FEATURE_SET = "ghosting-2.0.0", "ghosting-scene-live@1"
+MODEL, FEATURE_SET = "ghosting-2.0.0", "ghosting-scene-live@2"
 WARM_UP = 20
 
 

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 from services.features import feature_sets
 from services.features.feature_sets import FeatureSet
 
-FEATURE_SET = feature_sets.get("ghosting-kinematics@1")
+FEATURE_SET = feature_sets.get("ghosting-kinematics@2")
 RELEASE = FEATURE_SET.observed
 
 Arrays = Mapping[str, NDArray[np.float32]]

@@ -77,7 +77,7 @@ class Scenes:
 
 def feature_set_of(setting: str) -> feature_sets.FeatureSet:
     """The scenes' feature set of a setting, `live` or `retrospective`."""
-    return feature_sets.get("ghosting-scene-live@1" if setting == "live" else "ghosting-scene@1")
+    return feature_sets.get("ghosting-scene-live@2" if setting == "live" else "ghosting-scene@2")
 
 
 def of_play(play: Play, setting: str, game: int, target_id: str = "", went: Play | None = None) -> Scenes | None:

@@ -74,7 +74,7 @@ def _ghosting(setting: str, name: str, description: str, row: str, tensors: tupl
     ahead = "as they went" if setting == "retrospective" else "as the moment of the pass tells"
     return FeatureSet(
         name=f"{name}{_SETTINGS[setting]}",
-        version=1,
+        version=2,
         description=f"{description}; receiver and ball up to arrival {ahead}",
         setting=setting,
         rate=RATE,

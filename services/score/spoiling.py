@@ -13,8 +13,9 @@ from ghostback.play import Play
 
 TOP_SPEED = 9.0
 """Highest random speed, yards per second."""
-WINDOW = 0.6
-"""Seconds before the pass that are made to agree with it; covers the observed steps of every feature set."""
+WINDOW = 0.8
+"""Seconds before the pass that are made to agree with it: the observed steps of every feature set, and those before
+them that its velocities need."""
 
 
 def spoil(play: Play, fraction: float, seed: int) -> Play:

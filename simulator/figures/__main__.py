@@ -16,7 +16,9 @@ from simulator.figures import plots, public
 from simulator.figures.comparison import Comparison, compare
 from simulator.figures.passes import QUANTITIES, Measured, measure_all
 from simulator.figures.public import Figure
+from simulator.figures.reported import REACH, velocity_weights
 from simulator.game import SimulatedGame, simulate_game
+from simulator.values import Floats
 
 _PLAYS = 150
 
@@ -49,14 +51,15 @@ def main(arguments: list[str] | None = None) -> None:
     games, simulated = [game for game, _ in made], [m for _, passes in made for m in passes]
     table = public.figures(games, simulated, plays, real)
     movement = compare(real, simulated, options.seed) if real else None
+    weights = {"simulated": velocity_weights(games[0].plays)} | ({"data": velocity_weights(plays)} if plays else {})
     pictures = []
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         pictures = plots.write(options.out, real, simulated, options.seed)
     if options.json:
-        print(json.dumps(_as_json(table, movement, pictures, len(simulated), len(real))))  # noqa: T201
+        print(json.dumps(_as_json(table, movement, weights, pictures, len(simulated), len(real))))  # noqa: T201
     else:
-        _show(table, movement, pictures, len(simulated), len(real))
+        _show(table, movement, weights, pictures, len(simulated), len(real))
 
 
 def _measured(seed: int) -> tuple[SimulatedGame, list[Measured]]:
@@ -65,7 +68,12 @@ def _measured(seed: int) -> tuple[SimulatedGame, list[Measured]]:
 
 
 def _as_json(
-    table: list[Figure], movement: Comparison | None, pictures: list[Path], n_simulated: int, n_real: int
+    table: list[Figure],
+    movement: Comparison | None,
+    weights: dict[str, Floats],
+    pictures: list[Path],
+    n_simulated: int,
+    n_real: int,
 ) -> dict[str, object]:
     def plain(value: object) -> object:
         if isinstance(value, np.ndarray):
@@ -78,12 +86,18 @@ def _as_json(
         "movement": [{n: plain(v) for n, v in asdict(c).items()} for c in movement.quantities] if movement else [],
         "excess": movement.excess if movement else None,
         "p": movement.p if movement else None,
+        "reported_velocity_weights": {of: plain(values) for of, values in weights.items()},
         "pictures": [str(path) for path in pictures],
     }
 
 
 def _show(
-    table: list[Figure], movement: Comparison | None, pictures: list[Path], n_simulated: int, n_real: int
+    table: list[Figure],
+    movement: Comparison | None,
+    weights: dict[str, Floats],
+    pictures: list[Path],
+    n_simulated: int,
+    n_real: int,
 ) -> None:
     console = Console()
     shown = Table(title=f"Figures of {n_simulated} simulated passes and of football")
@@ -109,6 +123,11 @@ def _show(
             f"All together: distances are {movement.excess:.2f} times the median noise, p = {movement.p:.3f}; "
             f"{below} of {len(movement.quantities)} quantities have p (W) below 0.05."
         )
+    frames = [f"{frame:+d}" for frame in (*range(-REACH, 0), *range(1, REACH + 1))]
+    reported = Table("", *frames, title="Weights in the reported velocity of the changes of position, frame by frame")
+    for of, values in weights.items():
+        reported.add_row(of, *(f"{value:.2f}" for value in values))
+    console.print(reported)
     for path in pictures:
         console.print(f"picture: {path}")
 

@@ -50,7 +50,7 @@ async def test_a_dead_upstream_is_named(tmp_path: Path, game: SimulatedGame) -> 
     nobody = "127.0.0.1:1"
     async with running("services.features", f"--ingest={nobody}") as features:
         async with Client(Addresses(nobody, features.address, nobody, nobody)) as client:
-            request = wire.view(features_pb.ComputeFeaturesRequest)(feature_set="featureSets/ghosting-kinematics@1")
+            request = wire.view(features_pb.ComputeFeaturesRequest)(feature_set="featureSets/ghosting-kinematics@2")
             request.source.name = game.plays[0].name
             with pytest.raises(grpc.aio.AioRpcError) as error:
                 await client.features.ComputeFeatures(request, timeout=5)

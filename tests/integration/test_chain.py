@@ -47,7 +47,7 @@ async def test_ghosts_start_where_the_defenders_are_and_last_until_arrival(chain
         defenders = {p.participant_id for p in play.defensive_backs()} - prediction.skipped.keys()
         assert {(g.defender_id, g.target_id) for g in prediction.ghosts} == {(d, t) for d in defenders for t in targets}
         stored = await chain.client.get_play(play.name)
-        batch = tensors.compute(stored, feature_sets.get("ghosting-kinematics@1"))
+        batch = tensors.compute(stored, feature_sets.get("ghosting-kinematics@2"))
         starts = dict(zip(batch.defender_ids, batch.anchor, strict=True))
         for ghost in prediction.ghosts:
             assert len(ghost.path) == steps[ghost.target_id]
@@ -57,10 +57,10 @@ async def test_ghosts_start_where_the_defenders_are_and_last_until_arrival(chain
 
 async def test_the_features_served_are_those_that_training_uses(chain: Chain) -> None:
     play = await chain.client.get_play(chain.passes[0].name)
-    request = wire.view(features_service_pb2.ComputeFeaturesRequest)(feature_set="featureSets/ghosting-kinematics@1")
+    request = wire.view(features_service_pb2.ComputeFeaturesRequest)(feature_set="featureSets/ghosting-kinematics@2")
     request.source.play.CopyFrom(convert.play_to_message(play))
     response = await chain.client.features.ComputeFeatures(request)
-    expected = tensors.compute(play, feature_sets.get("ghosting-kinematics@1"))
+    expected = tensors.compute(play, feature_sets.get("ghosting-kinematics@2"))
     for tensor in response.tensors:
         served = wire.read_column(tensor, "values").reshape(tuple(tensor.shape))
         np.testing.assert_array_equal(served, expected.tensors[tensor.name])

@@ -15,8 +15,8 @@ from services.features import feature_sets, tensors
 from tests.failures import Failure, failure
 from tests.integration.conftest import Chain
 
-FEATURE_SET = feature_sets.get("ghosting-kinematics@1")
-NAME = "featureSets/ghosting-kinematics@1"
+FEATURE_SET = feature_sets.get("ghosting-kinematics@2")
+NAME = "featureSets/ghosting-kinematics@2"
 
 
 def request(play: Play | str, **fields: object) -> pb.ComputeFeaturesRequest:
@@ -94,7 +94,7 @@ async def test_a_defender_without_samples_is_left_out_with_the_reason(chain: Cha
     assert [row.defender_id for row in response.rows] == [each.participant_id for each in others]
 
 
-@pytest.mark.parametrize("name", ["", "ghosting-kinematics@1", "models/ghosting-kinematics@1", "featureSets/a/b"])
+@pytest.mark.parametrize("name", ["", "ghosting-kinematics@2", "models/ghosting-kinematics@2", "featureSets/a/b"])
 async def test_a_name_out_of_form_is_refused_with_its_field(chain: Chain, name: str) -> None:
     told = await refused(chain, request(chain.passes[0].name, feature_set=name))
     assert (told.code, told.reason, list(told.fields)) == ("INVALID_ARGUMENT", "NAME_INVALID", ["feature_set"])

@@ -20,10 +20,12 @@ class SceneNetwork(nn.Module):
     with covariances (n, defenders, 40, 3) square yards.
 
     Attributes:
+        made_with: the library that fits it, and its version.
         defenders: how many slots it answers for; fewer are faster.
         doubt_scale: (40, 1) factor of the covariances, for networks that have them.
     """
 
+    made_with: str = f"torch {torch.__version__}"
     defenders: int = DEFENDERS
     doubt_scale: Tensor
 

@@ -15,7 +15,7 @@ class ConstantVelocity(SceneNetwork):
     def forward(self, players: Tensor, roles: Tensor, receiver: Tensor, ball: Tensor) -> Tensor:
         """Displacements: (n, n_defenders, 40, 2) yards."""
         velocity = motions(players, self.defenders)[:, :, -1:, 2:4].expand(-1, -1, HORIZON, -1)
-        return _run(velocity)
+        return run(velocity)
 
 
 class ConstantAcceleration(SceneNetwork):
@@ -27,10 +27,10 @@ class ConstantAcceleration(SceneNetwork):
         acceleration = motion[:, :, -_OVER:, 4:6].mean(dim=2, keepdim=True)
         seconds = STEP_SECONDS * torch.arange(1, HORIZON + 1).reshape(1, 1, -1, 1)
         gained = _FADE_SECONDS * (1 - torch.exp(-seconds / _FADE_SECONDS))
-        return _run(motion[:, :, -1:, 2:4] + acceleration * gained)
+        return run(motion[:, :, -1:, 2:4] + acceleration * gained)
 
 
-def _run(velocity: Tensor) -> Tensor:
+def run(velocity: Tensor) -> Tensor:
     """Displacements at velocities (…, n_steps, 2), none beyond the limit."""
     step = velocity * STEP_SECONDS
     length = step.norm(dim=-1, keepdim=True)

@@ -9,6 +9,10 @@ from ghostback.play import Play, Samples
 
 Points = NDArray[np.float64]
 
+_ENDS_OF_PARABOLAS = np.array([21.0, -13.0, -17.0, 9.0]) / 20.0
+"""Slope, a step, at the last of four points of the parabola of least squares, the last point first: a
+Savitzky-Golay filter that looks back only."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tracks:
@@ -18,8 +22,9 @@ class Tracks:
         participant_ids: (n_participants) who; those with at least one sample in the time asked for.
         times: (n_steps,) seconds since pass forward.
         position: (n_participants, n_steps, 2) yards; NaN where it cannot be had.
-        velocity: (n_participants, n_steps, 2) yards per second, from reported speed and direction;
-            by differences of position where those are not reported.
+        velocity: (n_participants, n_steps, 2) yards per second, from this position and those of the three
+            steps before; from the first two known where a track begins later; 0 where there is no position.
+            Reported speed and direction are not used: some feeds smooth them over samples still to come.
         orientation: (n_participants, n_steps, 2) unit vector the chest faces; 0 where not reported.
     """
 
@@ -62,21 +67,24 @@ def resample(play: Play, start: float, stop: float, rate: float = 10.0, max_gap:
     """
     if play.forward_pass is None:
         raise ValueError(f"{play.name} has no pass")
-    times = start + np.arange(round((stop - start) * rate) + 1) / rate
+    before = len(_ENDS_OF_PARABOLAS) - 1
+    times = start + np.arange(-before, round((stop - start) * rate) + 1) / rate
     frames = times * play.sample_rate + play.forward_pass.forward_frame
     owned, owners = _owned_samples(play, frames[0], frames[-1], max_gap * play.sample_rate)
-    motion = _motion(owned, owners, play.sample_rate)
+    faced = np.radians(owned.orientation)
+    values = np.stack((owned.x, owned.y, np.sin(faced), np.cos(faced)), axis=-1).astype(np.float64)
     ids, parts = [], []
     for i, participant in enumerate(play.participants):
         own = slice(*np.searchsorted(owners, (i, i + 1)))
         if own.start < own.stop:
             ids.append(participant.participant_id)
-            parts.append(_at_frames(owned.frame[own], motion[own], frames, max_gap * play.sample_rate))
-    values = np.stack(parts) if parts else np.empty((0, len(times), 6))
-    facing = np.nan_to_num(values[..., 4:])
+            parts.append(_at_frames(owned.frame[own], values[own], frames, max_gap * play.sample_rate))
+    motion = np.stack(parts) if parts else np.empty((0, len(times), 4))
+    facing = np.nan_to_num(motion[:, before:, 2:])
     length = np.linalg.norm(facing, axis=-1, keepdims=True)
     orientation = np.divide(facing, length, out=np.zeros_like(facing), where=length > 0)
-    return Tracks(tuple(ids), times, values[..., :2], values[..., 2:4], orientation)
+    position = motion[..., :2]
+    return Tracks(tuple(ids), times[before:], position[:, before:], rate * _slopes(position), orientation)
 
 
 def _owned_samples(play: Play, first: float, last: float, margin: float) -> tuple[Samples, NDArray[np.intp]]:
@@ -91,26 +99,17 @@ def _owned_samples(play: Play, first: float, last: float, margin: float) -> tupl
     return samples.take(ordered), owners[ordered]
 
 
-def _motion(samples: Samples, owners: NDArray[np.intp], sample_rate: float) -> Points:
-    """Position, velocity and orientation of samples ordered by owner and frame: (n, 6); NaN where not reported."""
-    angle, faced = np.radians(samples.direction), np.radians(samples.orientation)
-    speed = samples.speed
-    columns = (samples.x, samples.y, speed * np.sin(angle), speed * np.cos(angle), np.sin(faced), np.cos(faced))
-    motion = np.stack(columns, axis=-1).astype(np.float64)
-    if np.isnan(motion[:, 2]).any():
-        for rows in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(owners)) + 1):
-            lost = rows[np.isnan(motion[rows, 2])]
-            frames, firsts = np.unique(samples.frame[rows], return_index=True)
-            if len(lost) and len(frames) > 1:
-                slopes = np.gradient(motion[rows[firsts], :2], frames / sample_rate, axis=0)
-                motion[lost, 2:4] = slopes[np.searchsorted(frames, samples.frame[lost])]
-            else:
-                motion[lost, 2:4] = 0.0
-    return motion
+def _slopes(position: Points) -> Points:
+    """Change a step (n, n_steps - 3, 2) of positions (n, n_steps, 2) at each step but the first three."""
+    known = position.copy()
+    for t in reversed(range(position.shape[1] - 2)):
+        known[:, t] = np.where(np.isnan(known[:, t]), 2 * known[:, t + 1] - known[:, t + 2], known[:, t])
+    windows = np.lib.stride_tricks.sliding_window_view(known, len(_ENDS_OF_PARABOLAS), axis=1)
+    return np.nan_to_num(windows @ _ENDS_OF_PARABOLAS[::-1])
 
 
 def _at_frames(known: NDArray[np.int32], motion: Points, frames: Points, max_gap: float) -> Points:
-    """Motion of one participant interpolated at (fractional) frames: (n_steps, 6); no position in long gaps."""
+    """Position and orientation of one participant at (fractional) frames: (n_steps, 4); no position in long gaps."""
     unique, which = np.unique(known, return_inverse=True)
     if len(unique) < len(known):
         total = np.zeros((len(unique), motion.shape[1]))

@@ -17,7 +17,7 @@ from services.features.tensors import FeatureBatch
 Points = NDArray[np.float64]
 
 FIELD = np.array([FIELD_LENGTH, FIELD_WIDTH])
-_ROWS_LIKE = {"live": "ghosting-kinematics-live@1", "retrospective": "ghosting-kinematics@1"}
+_ROWS_LIKE = {"live": "ghosting-kinematics-live@2", "retrospective": "ghosting-kinematics@2"}
 SNAPS = frozenset({"ball_snap", "autoevent_ballsnap"})
 
 

@@ -52,11 +52,23 @@ def test_feeds_of_any_rate_give_the_same_track(rate: float) -> None:
     np.testing.assert_allclose(np.linalg.norm(tracks.orientation[0], axis=-1), 1)
 
 
-def test_velocity_is_measured_where_it_is_not_reported() -> None:
-    tracks = resample(play_of(circle(10.0, reported=False), 10.0), -0.4, 2.0)
-    angle = RELEASE_SECONDS + tracks.times
-    np.testing.assert_allclose(tracks.velocity[0], 5 * np.c_[-np.sin(angle), np.cos(angle)], atol=0.05)
-    assert not tracks.orientation.any()
+def test_velocity_does_not_depend_on_the_speed_and_direction_reported() -> None:
+    plain, reported = (resample(play_of(circle(10.0, reported=r), 10.0), -0.4, 2.0) for r in (False, True))
+    np.testing.assert_array_equal(plain.velocity, reported.velocity)
+    assert not plain.orientation.any()
+
+
+def test_velocity_knows_nothing_of_what_comes_after() -> None:
+    samples = circle(10.0)
+    at_the_pass = samples.take(samples.frame <= 10 * RELEASE_SECONDS)
+    whole, cut = (resample(play_of(s, 10.0), -0.4, 0.0) for s in (samples, at_the_pass))
+    np.testing.assert_array_equal(whole.velocity, cut.velocity)
+
+
+def test_where_a_track_begins_velocity_is_that_between_its_first_two_places() -> None:
+    samples = circle(10.0)
+    tracks = resample(play_of(samples.take(samples.frame >= 10 * RELEASE_SECONDS), 10.0), 0.0, 0.5)
+    np.testing.assert_allclose(tracks.velocity[0, 0], (tracks.position[0, 1] - tracks.position[0, 0]) * 10, atol=1e-6)
 
 
 def test_a_short_gap_is_bridged_and_a_long_one_is_not() -> None:

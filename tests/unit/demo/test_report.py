@@ -23,7 +23,7 @@ PASSES = [play for play in simulate_game(91, 16).plays if play.forward_pass]
 def prediction_of(play: Play) -> Prediction:
     """Ghosts that run straight to the place of arrival."""
     batch = tensors.compute(
-        play, feature_sets.get("ghosting-kinematics@1"), [p.participant_id for p in play.eligible_receivers()]
+        play, feature_sets.get("ghosting-kinematics@2"), [p.participant_id for p in play.eligible_receivers()]
     )
     targets = {}
     for target in batch.targets:

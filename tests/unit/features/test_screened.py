@@ -115,7 +115,7 @@ def test_a_refused_document_is_told_with_the_reason_and_stops_no_other(tmp_path:
         library.get("other@1")
     with pytest.raises(NotFound):
         library.get("ghosting-screened@9")
-    assert library.get("ghosting-kinematics@1") is feature_sets.get("ghosting-kinematics@1")
+    assert library.get("ghosting-kinematics@2") is feature_sets.get("ghosting-kinematics@2")
 
 
 def test_names_that_cannot_be_kept_are_refused(tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from services.features.feature_sets import FeatureSet
 from services.features.tensors import FeatureBatch
 from simulator.game import simulate_game
 
-KINEMATICS = feature_sets.get("ghosting-kinematics@1")
-SCENE = feature_sets.get("ghosting-scene@1")
+KINEMATICS = feature_sets.get("ghosting-kinematics@2")
+SCENE = feature_sets.get("ghosting-scene@2")
 every_feature_set = pytest.mark.parametrize("feature_set", feature_sets.FEATURE_SETS.values(), ids=lambda each: each.id)
 GAME = simulate_game(31, 12)
 PASSES = [play for play in GAME.plays if play.forward_pass]
@@ -90,7 +90,7 @@ def test_who_is_asked_for_has_a_slot_and_who_is_not_tracked_has_none() -> None:
     assert fewer.tensors["roles"][0, :, -1].sum() == 21
 
 
-@pytest.mark.parametrize("name", ["ghosting-kinematics-live@1", "ghosting-scene-live@1"])
+@pytest.mark.parametrize("name", ["ghosting-kinematics-live@2", "ghosting-scene-live@2"])
 def test_live_knows_of_the_future_only_where_and_when_the_ball_comes_down(name: str) -> None:
     play = PASSES[0]
     assert play.forward_pass

@@ -63,7 +63,7 @@ FAILED: dict[str, tuple[Callable[[Plugin], object], str]] = {
     "claims to be live": (lambda p: p.manifest.update(setting="live"), "says that it is live, but"),
     "takes what the feature set does not give": (
         lambda p: p.manifest.update(inputs=[{"name": "receiver", "dtype": "FP32", "shape": [45, 5]}]),
-        "takes receiver [45, 5], which feature set ghosting-kinematics@1 does not give",
+        "takes receiver [45, 5], which feature set ghosting-kinematics@2 does not give",
     ),
     "gives displacements of another length": (
         lambda p: p.manifest.update(outputs=[{"name": "displacement", "dtype": "FP32", "shape": [10, 2]}]),

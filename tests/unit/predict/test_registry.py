@@ -53,7 +53,7 @@ def test_the_built_in_model_is_found_and_whole() -> None:
     ("edit", "problem"),
     [
         (('file = "model.onnx"', 'file = "other.onnx"'), "other.onnx cannot be read"),
-        (('feature_set = "ghosting-scene-live@1"', 'feature_set = "new@7"'), "needs feature set new@7"),
+        (('feature_set = "ghosting-scene-live@2"', 'feature_set = "new@7"'), "needs feature set new@7"),
         (('feature_set_digest = "', 'feature_set_digest = "' + 64 * "0" + '"\n#'), "the digests differ"),
     ],
 )

@@ -52,7 +52,7 @@ def test_the_model_answers_its_golden_example(model: Model) -> None:
 def test_the_model_draws_a_ghost_for_every_defensive_back_from_where_he_was(model: Model) -> None:
     play = next(play for play in simulate_game(60_003, 10).plays if play.forward_pass)
     drawn, actual = model(play), of_play.actual(play)
-    assert set(drawn) == set(tensors.compute(play, feature_sets.get("ghosting-kinematics@1")).defender_ids)
+    assert set(drawn) == set(tensors.compute(play, feature_sets.get("ghosting-kinematics@2")).defender_ids)
     for name, path in drawn.items():
         assert path.shape == actual.receiver.shape
         np.testing.assert_allclose(path[0], actual.paths[name][0], atol=1e-3)

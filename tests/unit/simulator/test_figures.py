@@ -11,6 +11,7 @@ from simulator.figures import public
 from simulator.figures.__main__ import main
 from simulator.figures.comparison import compare
 from simulator.figures.passes import QUANTITIES, STEPS, Measured, measure_all
+from simulator.figures.reported import REACH, velocity_weights
 from simulator.game import SimulatedGame, simulate_game
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "nfl-2017090700-first-half"
@@ -103,3 +104,15 @@ def test_errors_of_constant_velocity_are_those_of_real_defensive_backs(passes: l
         assert compared[f"error of constant velocity, step {k}"].p_wasserstein > 0.01
     assert compared["closing on the catch point, backs"].p_wasserstein > 0.05
     assert compared["speed, backs"].p_wasserstein > 0.05
+
+
+def test_simulated_tags_do_not_report_motion_that_is_still_to_come(games: list[SimulatedGame]) -> None:
+    weights = velocity_weights(games[0].plays)
+    assert weights.sum() == pytest.approx(1, abs=0.05)
+    assert np.abs(weights[REACH + 3 :]).max() < 0.05
+
+
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"the public game is not at {REAL.parent.name}/{REAL.name}")
+def test_the_half_game_reports_motion_that_is_still_to_come() -> None:
+    plays = [play for _, plays in bigdatabowl.read(REAL) for play in plays]
+    assert velocity_weights(plays)[REACH + 3 :].sum() == pytest.approx(0.33, abs=0.05)
