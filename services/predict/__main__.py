@@ -17,8 +17,9 @@ from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
 from services.features.feature_sets import FEATURE_SETS
 from services.predict import registry, routing
+from services.predict.model_servicer import MODEL_SERVICE, ModelServicer
 from services.predict.registry import Registry, State
-from services.predict.servicer import MODEL_SERVICE, PREDICT_SERVICE, ModelServicer, PredictServicer
+from services.predict.servicer import PREDICT_SERVICE, PredictServicer
 from services.predict.triton import ModelServer
 
 _log = structlog.get_logger()

@@ -51,6 +51,11 @@ class ModelVersion:
         return f"{self.manifest.name}-{self.manifest.version}"
 
     @property
+    def name(self) -> str:
+        """Its resource name, `models/{model}/versions/{version}`."""
+        return f"models/{self.manifest.name}/versions/{self.manifest.version}"
+
+    @property
     def version(self) -> Version:
         """Its PEP 440 version."""
         return Version(self.manifest.version)

@@ -1,4 +1,4 @@
-"""`ghostback.predict.v1`: PredictService and ModelService."""
+"""`ghostback.predict.v1.PredictService`."""
 
 import re
 from typing import Any
@@ -9,23 +9,17 @@ from google.protobuf.message import Message
 from ghostback import convert, wire
 from ghostback.features.v1 import features_service_pb2
 from ghostback.predict.v1 import predict_service_pb2 as pb
-from services.common import names, paging, requests
+from services.common import names, requests
 from services.common.errors import InvalidInput, Violation
 from services.common.upstream import Upstream
 from services.predict import ghosts, routing
-from services.predict.registry import ModelVersion, Registry, State
+from services.predict.registry import ModelVersion, Registry
 from services.predict.triton import ModelServer
 
 PREDICT_SERVICE = pb.DESCRIPTOR.services_by_name["PredictService"]
-MODEL_SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"]
 
 _DEFAULT_MODEL = "models/ghosting"
 _MODEL_NAME = re.compile(r"models/([^/]+)(?:/versions/([^/]+))?")
-_STATES = {
-    State.VERIFIED: pb.MODEL_VERSION_STATE_VERIFIED,
-    State.READY: pb.MODEL_VERSION_STATE_READY,
-    State.FAILED: pb.MODEL_VERSION_STATE_FAILED,
-}
 
 
 class PredictServicer:
@@ -50,7 +44,7 @@ class PredictServicer:
             ),
         )
         response = wire.view(pb.PredictGhostsResponse)(
-            model_version=_name(version),
+            model_version=version.name,
             setting=names.setting(version.manifest.setting),
             targets=features.targets,
             skipped=features.skipped,
@@ -85,43 +79,3 @@ class PredictServicer:
             raise InvalidInput("NAME_INVALID", [Violation("model", f"{name!r} is not of the form {form}")])
         model, version = match.groups()
         return self._registry.get(model, version) if version else routing.choose(self._registry, model)
-
-
-class ModelServicer:
-    """Tells which model versions there are."""
-
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-
-    async def ListModelVersions(self, request: pb.ListModelVersionsRequest, context: Any) -> Message:
-        """List the model versions."""
-        page, token = paging.page_of(self._registry.versions, request, "ListModelVersions")
-        return wire.view(pb.ListModelVersionsResponse)(model_versions=map(_message, page), next_page_token=token)
-
-    async def GetModelVersion(self, request: pb.GetModelVersionRequest, context: Any) -> Message:
-        """Give one model version."""
-        match = _MODEL_NAME.fullmatch(request.name)
-        if not match or not match[2]:
-            form = "models/{model}/versions/{version}"
-            raise InvalidInput("NAME_INVALID", [Violation("name", f"{request.name!r} is not of the form {form}")])
-        version = self._registry.get(match[1], match[2])
-        return wire.view(pb.GetModelVersionResponse)(model_version=_message(version))
-
-
-def _name(version: ModelVersion) -> str:
-    return f"models/{version.manifest.name}/versions/{version.manifest.version}"
-
-
-def _message(version: ModelVersion) -> pb.ModelVersion:
-    manifest = version.manifest
-    return wire.view(pb.ModelVersion)(
-        name=_name(version),
-        task=manifest.task,
-        description=manifest.description,
-        setting=names.setting(manifest.setting),
-        feature_set=names.feature_set(manifest.feature_set),
-        artifact_sha256=manifest.artifact.sha256,
-        distribution=version.distribution,
-        state=_STATES[version.state],
-        state_description=version.problem,
-    )

@@ -215,5 +215,5 @@ def _unusable(version: ModelVersion) -> FailedPrecondition:
     return FailedPrecondition(
         "MODEL_VERSION_UNUSABLE",
         f"version {manifest.version} of model {manifest.name} cannot be used: {version.problem}",
-        f"models/{manifest.name}/versions/{manifest.version}",
+        version.name,
     )
