@@ -16,11 +16,12 @@ from simulator.figures import plots, public
 from simulator.figures.comparison import Comparison, compare
 from simulator.figures.passes import QUANTITIES, Measured, measure_all
 from simulator.figures.public import Figure
-from simulator.figures.reported import REACH, velocity_weights
+from simulator.figures.reported import REACH, STEPS, told_by_acceleration, velocity_weights
 from simulator.game import SimulatedGame, simulate_game
 from simulator.values import Floats
 
 _PLAYS = 150
+_GROUP = 3  # frames of which the weights are shown together
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,19 +48,21 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(f"error: no pass in {options.data} can be followed from the throw to the arrival")
 
     with ProcessPoolExecutor() as pool:
-        made = list(pool.map(_measured, range(options.seed, options.seed + options.games)))
-    games, simulated = [game for game, _ in made], [m for _, passes in made for m in passes]
+        measured = list(pool.map(_measured, range(options.seed, options.seed + options.games)))
+    games, simulated = [game for game, _ in measured], [m for _, passes in measured for m in passes]
     table = public.figures(games, simulated, plays, real)
     movement = compare(real, simulated, options.seed) if real else None
-    weights = {"simulated": velocity_weights(games[0].plays)} | ({"data": velocity_weights(plays)} if plays else {})
+    sources = {"simulated": [play for game in games for play in game.plays]} | ({"data": plays} if plays else {})
+    weights = {of: velocity_weights(made[:_PLAYS]) for of, made in sources.items()}
+    told = {of: told_by_acceleration(made) for of, made in sources.items()}
     pictures = []
     if options.out:
         options.out.mkdir(parents=True, exist_ok=True)
         pictures = plots.write(options.out, real, simulated, options.seed)
     if options.json:
-        print(json.dumps(_as_json(table, movement, weights, pictures, len(simulated), len(real))))  # noqa: T201
+        print(json.dumps(_as_json(table, movement, weights, told, pictures, len(simulated), len(real))))  # noqa: T201
     else:
-        _show(table, movement, weights, pictures, len(simulated), len(real))
+        _show(table, movement, weights, told, pictures, len(simulated), len(real))
 
 
 def _measured(seed: int) -> tuple[SimulatedGame, list[Measured]]:
@@ -71,6 +74,7 @@ def _as_json(
     table: list[Figure],
     movement: Comparison | None,
     weights: dict[str, Floats],
+    told: dict[str, dict[str, Floats]],
     pictures: list[Path],
     n_simulated: int,
     n_real: int,
@@ -87,6 +91,7 @@ def _as_json(
         "excess": movement.excess if movement else None,
         "p": movement.p if movement else None,
         "reported_velocity_weights": {of: plain(values) for of, values in weights.items()},
+        "told_by_acceleration": {of: {n: plain(v) for n, v in kinds.items()} for of, kinds in told.items()},
         "pictures": [str(path) for path in pictures],
     }
 
@@ -95,6 +100,7 @@ def _show(
     table: list[Figure],
     movement: Comparison | None,
     weights: dict[str, Floats],
+    told: dict[str, dict[str, Floats]],
     pictures: list[Path],
     n_simulated: int,
     n_real: int,
@@ -123,11 +129,20 @@ def _show(
             f"All together: distances are {movement.excess:.2f} times the median noise, p = {movement.p:.3f}; "
             f"{below} of {len(movement.quantities)} quantities have p (W) below 0.05."
         )
-    frames = [f"{frame:+d}" for frame in (*range(-REACH, 0), *range(1, REACH + 1))]
-    reported = Table("", *frames, title="Weights in the reported velocity of the changes of position, frame by frame")
+    starts = (*range(-REACH, 0, _GROUP), *range(1, REACH, _GROUP))
+    groups = [f"{start:+d} to {start + _GROUP - 1:+d}" for start in starts]
+    reported = Table(
+        "frames", *groups, title="What reported velocities are made of: weights of the changes of position"
+    )
     for of, values in weights.items():
-        reported.add_row(of, *(f"{value:.2f}" for value in values))
+        reported.add_row(of, *(f"{value:.2f}" for value in values.reshape(-1, _GROUP).sum(axis=1)))
     console.print(reported)
+    title = "Where backs leave constant velocity, by the acceleration seen at the throw: coefficient (s²), share told"
+    departures = Table("velocities of", *(f"after {step / 10:.1f} s" for step in STEPS), title=title)
+    for of, kinds in told.items():
+        for kind, values in kinds.items():
+            departures.add_row(f"{of}, {kind}", *(f"{coefficient:.3f}, {share:.0%}" for coefficient, share in values))
+    console.print(departures)
     for path in pictures:
         console.print(f"picture: {path}")
 

@@ -5,10 +5,14 @@ from collections.abc import Iterable
 import numpy as np
 
 from ghostback.play import Play
+from ghostback.tracks import resample
 from simulator.values import Floats
 
 REACH = 12
 """Frames on either side of a sample over which its velocity may be an average."""
+STEPS = (2, 5, 10)
+"""Steps of 0.1 s after the throw at which departures are looked at."""
+_RATE, _OVER = 10, 2  # steps per second; steps over which acceleration is seen
 _MOVES_ABOVE = 1.5  # yards per second below which a direction means little
 
 
@@ -34,3 +38,43 @@ def velocity_weights(plays: Iterable[Play]) -> Floats:
             velocities.append(velocity[usable].ravel())
     weights: Floats = np.linalg.lstsq(np.concatenate(changes), np.concatenate(velocities))[0]
     return weights
+
+
+def told_by_acceleration(plays: Iterable[Play]) -> dict[str, Floats]:
+    """What the acceleration seen at the throw tells of where defensive backs leave constant velocity.
+
+    Returns:
+        For velocities from `positions`, which look back only, and for `reported` ones: (3, 2) the coefficient,
+        seconds squared, and the share of the squared departure that it explains, after each of `STEPS`.
+    """
+    seen: dict[str, list[tuple[Floats, Floats]]] = {"positions": [], "reported": []}
+    for play in plays:
+        thrown = play.forward_pass
+        if not thrown:
+            continue
+        tracks = resample(play, -_OVER / _RATE, STEPS[-1] / _RATE, _RATE)
+        last = (thrown.arrived_frame - thrown.forward_frame) / play.sample_rate * _RATE
+        for back in play.defensive_backs():
+            if back.participant_id not in tracks:
+                continue
+            row = tracks.row(back.participant_id)
+            own = play.samples.take(np.isin(play.samples.tag_id, np.array(back.tag_ids, np.uint64)))
+            angle = np.radians(own.direction)
+            at = np.searchsorted(own.frame, thrown.forward_frame)
+            reported = (own.speed * np.stack([np.sin(angle), np.cos(angle)])).T[[at - _OVER, at]]
+            moved = tracks.position[row, _OVER:] - tracks.position[row, _OVER]
+            moved[round(last) + 1 :] = np.nan
+            for kind, velocity in (("positions", tracks.velocity[row, [0, _OVER]]), ("reported", reported)):
+                seconds = np.array(STEPS)[:, None] / _RATE
+                left = moved[list(STEPS)] - velocity[1] * seconds
+                seen[kind].append((np.broadcast_to((velocity[1] - velocity[0]) * _RATE / _OVER, left.shape), left))
+    return {kind: _regressed(*map(np.stack, zip(*pairs, strict=True))) for kind, pairs in seen.items()}
+
+
+def _regressed(acceleration: Floats, left: Floats) -> Floats:
+    """Coefficients and shares explained (n_steps, 2) of departures (n, n_steps, 2) through the origin."""
+    weight = np.isfinite(left) & np.isfinite(acceleration)
+    a, d = np.where(weight, acceleration, 0), np.where(weight, left, 0)
+    coefficient = (a * d).sum(axis=(0, 2)) / (a**2).sum(axis=(0, 2))
+    rest = ((d - coefficient[:, None] * a) ** 2).sum(axis=(0, 2))
+    return np.stack([coefficient, 1 - rest / (d**2).sum(axis=(0, 2))], axis=-1)

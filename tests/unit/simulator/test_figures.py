@@ -11,7 +11,7 @@ from simulator.figures import public
 from simulator.figures.__main__ import main
 from simulator.figures.comparison import compare
 from simulator.figures.passes import QUANTITIES, STEPS, Measured, measure_all
-from simulator.figures.reported import REACH, velocity_weights
+from simulator.figures.reported import REACH, told_by_acceleration, velocity_weights
 from simulator.game import SimulatedGame, simulate_game
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "nfl-2017090700-first-half"
@@ -113,6 +113,9 @@ def test_simulated_tags_do_not_report_motion_that_is_still_to_come(games: list[S
 
 
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the public game is not at {REAL.parent.name}/{REAL.name}")
-def test_the_half_game_reports_motion_that_is_still_to_come() -> None:
+def test_the_half_game_reports_motion_that_is_still_to_come_and_positions_do_not(games: list[SimulatedGame]) -> None:
     plays = [play for _, plays in bigdatabowl.read(REAL) for play in plays]
     assert velocity_weights(plays)[REACH + 3 :].sum() == pytest.approx(0.33, abs=0.05)
+    real, simulated = told_by_acceleration(plays), told_by_acceleration(p for game in games for p in game.plays)
+    assert real["reported"][-1, 1] > 0.9
+    np.testing.assert_allclose(real["positions"], simulated["positions"], atol=0.2)
