@@ -15,7 +15,8 @@ FROM python:3.11.14-slim-bookworm
 RUN apt-get update \
     && apt-get install --no-install-recommends --yes libgomp1=12.2.0-14+deb12u1 \
     && rm -rf /var/lib/apt/lists/*
-RUN useradd --system --uid 10001 --home-dir /var/lib/ghostback --create-home ghostback
+RUN useradd --system --uid 10001 --home-dir /var/lib/ghostback --create-home ghostback \
+    && install -d -o ghostback /var/lib/ghostback/feature-sets
 COPY --from=build /opt/ghostback /opt/ghostback
 USER 10001
 WORKDIR /var/lib/ghostback

@@ -39,6 +39,7 @@ class Operations:
         state = self._states[name] = wire.view(operation_service_pb2.Operation)(name=name)
         self._further[name] = asyncio.Event()
         self._tasks[name] = asyncio.create_task(self._run(state, work))
+        self._tasks[name].add_done_callback(lambda task: self._end(state, task.cancelled()))
         for old in [n for n, s in self._states.items() if s.done][: max(0, len(self._states) - self._keep)]:
             del self._states[old], self._tasks[old], self._further[old]
         return state
@@ -51,13 +52,16 @@ class Operations:
         interceptor.deadline.set(None)
         try:
             state.response.Pack(await work(report))
-        except asyncio.CancelledError:
-            state.error.code, state.error.message = code_pb2.CANCELLED, "cancelled"
         except DomainError as error:
             state.error.MergeFromString(status.status_of(error).SerializeToString())
         except Exception:
             _log.exception("operation failed", operation=state.name)
             state.error.MergeFromString(status.internal(interceptor.request_id.get()).SerializeToString())
+
+    def _end(self, state: operation_service_pb2.Operation, cancelled: bool) -> None:
+        """Mark it done, also where it was cancelled before its work began."""
+        if cancelled:
+            state.error.code, state.error.message = code_pb2.CANCELLED, "cancelled"
         state.done = True
         self._wake(state.name)
 
