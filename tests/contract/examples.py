@@ -21,6 +21,7 @@ MODULES = (
     "ingest.v1.ingest_service",
     "features.v1.features_service",
     "predict.v1.predict_service",
+    "predict.v1.rollout_service",
     "score.v1.score_service",
 )
 GOLDEN = Path(__file__).with_name("golden.json")

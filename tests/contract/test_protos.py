@@ -82,7 +82,10 @@ def test_every_method_names_its_errors() -> None:
 
 
 def test_every_reason_in_the_code_is_in_the_contract() -> None:
-    errors = "InvalidInput|NotFound|FailedPrecondition|ResourceExhausted|Unavailable|DeadlineExceeded|InvalidMessage"
+    errors = (
+        "InvalidInput|NotFound|FailedPrecondition|ResourceExhausted|Unavailable|DeadlineExceeded|Aborted"
+        "|PermissionDenied|InvalidMessage"
+    )
     known = {value.name.removeprefix("ERROR_REASON_") for value in error_reason_pb2.ErrorReason.DESCRIPTOR.values}
     used = set()
     for folder in ("services", "clients/python"):
