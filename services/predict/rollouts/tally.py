@@ -3,6 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Mapping
+from operator import add
 from typing import Self
 
 from pydantic import BaseModel, ConfigDict
@@ -50,7 +51,9 @@ class Pairs(Sums):
 
     def __add__(self, other: Self) -> Self:
         """Both together."""
-        return type(self)(**{name: value + getattr(other, name) for name, value in self})
+        if not other.n:
+            return self
+        return self.model_construct(**{name: value + getattr(other, name) for name, value in self})
 
 
 class Tally(Sums):
@@ -95,11 +98,11 @@ class Tally(Sums):
             superhuman: whether its answer held a step that no human makes.
             inputs: what the model was given, as `drift.histograms` gives it.
         """
-        return cls(
+        return cls.model_construct(
             calls=1,
-            errors=error,
-            non_finite=non_finite,
-            superhuman=superhuman,
+            errors=int(error),
+            non_finite=int(non_finite),
+            superhuman=int(superhuman),
             latency={} if seconds is None else {latency_bucket(seconds): 1},
             inputs=dict(inputs or {}),
         )
@@ -111,19 +114,18 @@ class Tally(Sums):
 
     def __add__(self, other: Self) -> Self:
         """Both together: of two replicas, or of earlier and later."""
-        inputs = {
-            name: tuple(map(sum, zip(self.inputs[name], other.inputs[name], strict=True)))
-            if name in self.inputs and name in other.inputs
-            else self.inputs.get(name) or other.inputs[name]
-            for name in self.inputs | other.inputs
-        }
-        return type(self)(
+        return self.model_construct(
             calls=self.calls + other.calls,
             errors=self.errors + other.errors,
             non_finite=self.non_finite + other.non_finite,
             superhuman=self.superhuman + other.superhuman,
-            latency=Counter(self.latency) + Counter(other.latency),
-            inputs=inputs,
+            latency=dict(Counter(self.latency) + Counter(other.latency)),
+            inputs={
+                name: tuple(map(add, self.inputs[name], other.inputs[name]))
+                if name in self.inputs and name in other.inputs
+                else self.inputs.get(name) or other.inputs[name]
+                for name in self.inputs | other.inputs
+            },
             ade=self.ade + other.ade,
             ts=self.ts + other.ts,
         )
