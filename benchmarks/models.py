@@ -28,6 +28,8 @@ from training.zoo import MODELS, ZOO
 
 SEED, GAMES = 40_000, 6
 LATENCY_CALLS = 100
+WHAT_IF_GAMES, WHAT_IF_DRAWS = 3, 5
+"""For the noise floor of what-ifs, of which a pass has four."""
 WIDTH = 200
 """Characters of a line where the output is no terminal's."""
 
@@ -51,7 +53,9 @@ def main() -> None:
     if not arguments.data:
         games = [simulate_game(seed, scenes.PLAYS_A_GAME) for seed in track(seeds, "noise floor", console=errors)]
         floor = noise_floor(games)
+        other = noise_floor(games[:WHAT_IF_GAMES], WHAT_IF_DRAWS, of_what_ifs=True)
         result |= {"noise_floor_ade": floor["ade"], "noise_floor_rmse": floor["rmse"]}
+        result["noise_floor_what_if_ade"] = other["ade"]
     for setting, model in MODELS.items():
         own = [each for each in versions if each.manifest.name == model and each.state is not State.FAILED]
         try:
@@ -67,8 +71,8 @@ def main() -> None:
     console.print(f"trajectory score of the players themselves: {result['ts_actual']:.4f}")
     if not arguments.data:
         console.print(
-            f"noise floor: RMSE {floor['rmse']:.3f} yd, ADE {floor['ade']:.3f} yd; nothing that is known at the throw "
-            "tells more of where a simulated defender goes"
+            f"noise floor: RMSE {floor['rmse']:.3f} yd, ADE {floor['ade']:.3f} yd, what-if ADE {other['ade']:.3f} yd; "
+            "nothing that is known at the throw tells more of where a simulated defender goes"
         )
     print(json.dumps(result))  # noqa: T201
 
