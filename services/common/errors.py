@@ -62,6 +62,14 @@ class FailedPrecondition(DomainError):
         super().__init__(reason, message, subject=subject)
 
 
+class Aborted(DomainError):
+    """Somebody else changed what the request is about since its caller read it."""
+
+
+class PermissionDenied(DomainError):
+    """The caller may not do this."""
+
+
 class ResourceExhausted(DomainError):
     """A limit or a full disk stands in the way."""
 

@@ -15,6 +15,8 @@ _CODES: dict[type[errors.DomainError], int] = {
     errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
+    errors.Aborted: code_pb2.ABORTED,
+    errors.PermissionDenied: code_pb2.PERMISSION_DENIED,
     errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
     errors.Unavailable: code_pb2.UNAVAILABLE,
     errors.DeadlineExceeded: code_pb2.DEADLINE_EXCEEDED,
@@ -65,6 +67,8 @@ def error_of(call_error: grpc.aio.AioRpcError, upstream: str) -> errors.DomainEr
                 return errors.NotFound(reason, message, metadata.get("resource", ""))
             case grpc.StatusCode.FAILED_PRECONDITION:
                 return errors.FailedPrecondition(reason, message, metadata.get("subject", ""))
+            case grpc.StatusCode.PERMISSION_DENIED:
+                return errors.PermissionDenied(reason, message, **metadata)
             case grpc.StatusCode.UNAVAILABLE:
                 return errors.Unavailable(reason, message, **metadata)
     if call_error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from sqlalchemy import select
 
 from ghostback.play import Game, Samples
-from services.ingest.database import Database
+from services.common.database import Database
 from services.ingest.policies import Policy
 from services.ingest.quality import Quality, quality_of
 from services.ingest.revisions import existing_revision

@@ -1,8 +1,11 @@
 """The tables of the store."""
 
+from pathlib import Path
+
 from sqlalchemy import BigInteger, ForeignKeyConstraint, Index, Integer, LargeBinary, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+MIGRATIONS = Path(__file__).with_name("migrations")
 BIGINT = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up integer keys only
 
 

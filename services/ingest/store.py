@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 
 from ghostback import convert
 from ghostback.play import Game, Play, PlayState, Samples, play_name
+from services.common.database import Database
 from services.common.errors import NotFound
-from services.ingest.database import Database
 from services.ingest.ledger import Judgement, Ledger, judge
 from services.ingest.policies import Policy, Reason
 from services.ingest.reader import Reader
@@ -34,7 +34,7 @@ from services.ingest.rows import (
     roster_of,
     samples_of,
 )
-from services.ingest.schema import BatchRow, GameRow, PlayRow, QuarantineRow, StreamRow
+from services.ingest.schema import MIGRATIONS, BatchRow, GameRow, PlayRow, QuarantineRow, StreamRow
 
 _LEDGER_BYTES = 32 * 2**20
 _JUDGED_TOGETHER = 40_000
@@ -71,7 +71,7 @@ class Store(Reader):
         Raises:
             OSError: the database cannot be opened, or another server has it open.
         """
-        super().__init__(Database(url), policy)
+        super().__init__(Database(url, MIGRATIONS, alone=True), policy)
         self._ledgers: OrderedDict[PlayKey, _Known] = OrderedDict()
         self._packers = ThreadPoolExecutor(2, "pack")
 

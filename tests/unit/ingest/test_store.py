@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from ghostback.play import PlayState, Samples
+from services.common.database import migrate
 from services.common.errors import NotFound, ResourceExhausted, Unavailable
-from services.ingest.database import migrate
 from services.ingest.policies import POLICIES, Policy, Reason
 from services.ingest.rows import Batch
+from services.ingest.schema import MIGRATIONS
 from services.ingest.store import Receipt, Store
 from simulator.game import SimulatedGame, simulate_game
 
@@ -270,11 +271,11 @@ def test_two_servers_on_one_postgresql_know_of_each_others_writes(postgresql: st
 
 
 def test_the_migrations_lead_to_the_tables_that_the_code_uses(store: Store) -> None:
-    migrate(store._database.engine, "check")
+    migrate(store._database.engine, MIGRATIONS, "check")
 
 
 def test_a_second_server_on_the_same_sqlite_file_is_refused(sqlite_store: Store, sqlite: str) -> None:
-    with pytest.raises(OSError, match="another ingest server"):
+    with pytest.raises(OSError, match="another server"):
         Store(sqlite, Policy(POLICIES["strict"]))
 
 
