@@ -11,8 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from training import evaluate, export, fit, scenes, tracking
+from training.fit import Options
 from training.zoo import MODELS, ZOO
 
+DEFAULTS = Options()
 TRAIN_SEEDS = range(10_000, 10_120)
 VALIDATION_SEEDS = range(20_000, 20_012)
 TEST_SEEDS = range(30_000, 30_012)
@@ -29,12 +31,14 @@ def main() -> None:
     parser.add_argument("--setting", choices=("live", "retrospective"), default="live", help="default: live")
     parser.add_argument("--out", type=Path, help="folder of the plugin (default: its place in models/)")
     parser.add_argument("--games", type=int, default=len(TRAIN_SEEDS), help="games to train on (default: 120)")
-    parser.add_argument("--epochs", type=int, default=12, help="passes over them (default: 12)")
+    parser.add_argument(
+        "--epochs", type=int, default=DEFAULTS.epochs, help=f"passes over them (default: {DEFAULTS.epochs})"
+    )
     parser.add_argument(
         "--patience",
         type=int,
-        default=fit.PATIENCE,
-        help=f"stop after so many epochs without a better validation error (default: {fit.PATIENCE})",
+        default=DEFAULTS.patience,
+        help=f"stop after so many epochs without a better validation error (default: {DEFAULTS.patience})",
     )
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and shuffling (default: 1)")
     parser.add_argument("--cache", type=Path, default=Path("build/training"), help="where scenes and checkpoints are")
@@ -68,17 +72,8 @@ def main() -> None:
         if entry.learning_rate:
             train = scenes.of_seeds(seeds, setting, arguments.cache)
             validation = scenes.of_seeds(VALIDATION_SEEDS, setting, arguments.cache)
-            fit.fit(
-                network,
-                train,
-                validation,
-                arguments.epochs,
-                arguments.seed,
-                entry.learning_rate,
-                checkpoint,
-                arguments.patience,
-                tracking.log_epoch,
-            )
+            options = Options(arguments.epochs, arguments.patience, arguments.seed, checkpoint, tracking.log_epoch)
+            entry.fit(network, train, validation, entry.learning_rate, options)
             fit.calibrate(network, validation)
         metrics = evaluate.report(test, *fit.predict(network, test))
         tracking.log_report(metrics)

@@ -2,16 +2,25 @@
 
 import hashlib
 import json
+from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
+import lightgbm
 import numpy as np
+import onnx
 import onnxruntime
 import tomlkit
 import torch
+from onnx import compose
+from onnxmltools.convert import convert_lightgbm
+from onnxmltools.convert.common.data_types import FloatTensorType
+from torch import Tensor, nn
 
 from services.features.feature_sets import FeatureSet
 from training.fit import predict
 from training.networks.base import DEFENDERS, SceneNetwork
+from training.networks.step_trees import DefenderFeatures, DeparturesAdded, StepTrees
 from training.scenes import Float, Scenes, feature_set_of
 from training.zoo import MODELS, Entry
 
@@ -21,6 +30,7 @@ GOLDEN_ROWS = 4
 TOLERANCE = 1e-3
 """Largest difference of the golden example's answer, yards."""
 _OUTPUTS = {"displacement": 2, "covariance": 3}
+_NOT_NEEDED = ("nodes_hitrates", "nodes_missing_value_tracks_true")
 
 
 class NotExported(RuntimeError):
@@ -29,24 +39,90 @@ class NotExported(RuntimeError):
 
 def export_onnx(network: SceneNetwork, feature_set: FeatureSet, path: Path) -> None:
     """Write a network as ONNX with a free row axis, for all defenders of a scene."""
-    names = [tensor.name for tensor in feature_set.tensors]
     network.defenders = DEFENDERS
+    example = {tensor.name: torch.zeros(2, *tensor.shape) for tensor in feature_set.tensors}
+    if isinstance(network, StepTrees):
+        model = _with_trees(network, example)
+    else:
+        outputs = list(_OUTPUTS)[: 2 if isinstance(network(**example), tuple) else 1]
+        model = _traced(network, example, outputs)
+    onnx.save(model, path)
+
+
+def _traced(network: nn.Module, example: dict[str, Tensor], outputs: list[str], defenders: int = 1) -> onnx.ModelProto:
+    """A network as ONNX.
+
+    Args:
+        network: the network.
+        example: its inputs, for two scenes.
+        outputs: names of its outputs.
+        defenders: how many rows of the inputs stand for one scene.
+    """
     network.eval()
-    example = tuple(torch.zeros(2, *tensor.shape) for tensor in feature_set.tensors)
-    outputs = list(_OUTPUTS)[: 2 if isinstance(network(*example), tuple) else 1]
-    rows = torch.export.Dim("rows", min=1, max=4096)
+    rows = defenders * torch.export.Dim("rows", min=1, max=4096)
     program = torch.onnx.export(
         network,
-        example,
-        input_names=names,
+        tuple(example.values()),
+        input_names=list(example),
         output_names=outputs,
         opset_version=OPSET,
-        dynamic_shapes={name: {0: rows} for name in names},
+        dynamic_shapes={name: {0: rows} for name in example},
         dynamo=True,
         verbose=False,
     )
     assert program is not None  # noqa: S101
-    program.save(str(path), external_data=False)
+    return program.model_proto
+
+
+def _with_trees(network: StepTrees, example: dict[str, Tensor]) -> onnx.ModelProto:
+    """Features, trees and what is made of their departures, as one graph."""
+    features, velocity = DefenderFeatures()(**example)
+    boosters = [booster for pair in network.trees.values() for booster in pair]
+    departures = torch.zeros(len(features), len(boosters))
+    graph = onnx.helper.make_graph(
+        [_forest(boosters)],
+        "trees",
+        [onnx.helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, [None, features.shape[1]])],
+        [onnx.helper.make_tensor_value_info("departures", onnx.TensorProto.FLOAT, [None, len(boosters)])],
+    )
+    first = _traced(DefenderFeatures(), example, ["features", "velocity"])
+    first = compose.add_prefix(first, "features/", rename_inputs=False, rename_outputs=False)
+    opsets = [onnx.helper.make_opsetid("", OPSET), onnx.helper.make_opsetid("ai.onnx.ml", 3)]
+    trees = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=first.ir_version)
+    last = _traced(
+        DeparturesAdded(tuple(network.trees)),
+        {"departures": departures, "velocity": velocity},
+        ["displacement"],
+        DEFENDERS,
+    )
+    joined = compose.merge_models(first, trees, [("features", "features")], outputs=["departures", "velocity"])
+    return compose.merge_models(joined, last, [(name, name) for name in ("departures", "velocity")])
+
+
+def _forest(boosters: list[lightgbm.Booster]) -> onnx.NodeProto:
+    """All trees as one node, with a target for each booster."""
+    parts: dict[str, list[Any]] = defaultdict(list)
+    for target, booster in enumerate(boosters):
+        inputs = [("features", FloatTensorType([None, booster.num_feature()]))]
+        converted = convert_lightgbm(booster, initial_types=inputs).graph.node[0]
+        offset = 1 + parts["nodes_treeids"][-1] if target else 0
+        for attribute in converted.attribute:
+            values = onnx.helper.get_attribute_value(attribute)
+            if attribute.name == "target_ids":
+                values = [target] * len(values)
+            elif attribute.name.endswith("treeids"):
+                values = [offset + tree for tree in values]
+            if isinstance(values, list) and attribute.name not in _NOT_NEEDED:
+                parts[attribute.name] += values
+    node: onnx.NodeProto = onnx.helper.make_node(
+        "TreeEnsembleRegressor",
+        ["features"],
+        ["departures"],
+        domain="ai.onnx.ml",
+        n_targets=len(boosters),
+        **parts,  # type: ignore[arg-type]
+    )
+    return node
 
 
 def run_onnx(path: Path, scenes: Scenes) -> tuple[Float, Float | None]:
@@ -99,7 +175,9 @@ def write_plugin(
     np.savez(folder / "golden.npz", allow_pickle=False, **known)
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     outputs = [name for name in _OUTPUTS if f"output.{name}" in known]
-    (folder / "manifest.toml").write_text(tomlkit.dumps(_manifest(folder, entry, feature_set, outputs, provenance)))
+    (folder / "manifest.toml").write_text(
+        tomlkit.dumps(_manifest(folder, entry, feature_set, outputs, provenance | {"trained_with": network.made_with}))
+    )
     (folder / "__init__.py").write_text(f'"""{entry.description}."""\n')
 
 
@@ -122,7 +200,7 @@ def _manifest(
         ],
         "artifact": {"file": "model.onnx", "sha256": _sha256(folder / "model.onnx")},
         "golden": {"file": "golden.npz", "sha256": _sha256(folder / "golden.npz"), "tolerance": TOLERANCE},
-        "provenance": provenance | {"metrics": "metrics.json", "trained_with": f"torch {torch.__version__}"},
+        "provenance": provenance | {"metrics": "metrics.json"},
     }
 
 

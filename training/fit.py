@@ -1,11 +1,12 @@
 """Fitting a network to scenes."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from rich.progress import Progress
 from torch import Tensor, nn
 
@@ -17,22 +18,31 @@ from training.scenes import Float, Scenes
 BATCH = 128
 BACKS = 7
 """Defenders that a network is fitted to: the defensive backs lie in the first slots."""
-PATIENCE = 4
-"""Epochs without a better validation error after which fitting stops."""
 _STEP_WEIGHT = 10.0
 _DOUBT_WEIGHT = 0.05
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How something is fitted.
+
+    Attributes:
+        epochs: passes over the scenes.
+        patience: epochs without a better error on the validation scenes after which fitting stops.
+        seed: of shuffling and mirroring.
+        checkpoint: file that the state is written to after each epoch, and read from where it is there.
+        log: told the number of each epoch, from 1, and its figures.
+    """
+
+    epochs: int = 12
+    patience: int = 4
+    seed: int = 1
+    checkpoint: Path | None = None
+    log: Callable[[int, dict[str, float]], None] | None = None
+
+
 def fit(
-    network: SceneNetwork,
-    train: Scenes,
-    validation: Scenes,
-    epochs: int,
-    seed: int,
-    learning_rate: float,
-    checkpoint: Path | None = None,
-    patience: int = PATIENCE,
-    log_epoch: Callable[[int, float, float], None] | None = None,
+    network: SceneNetwork, train: Scenes, validation: Scenes, learning_rate: float, options: Options
 ) -> list[tuple[float, float]]:
     """Fit a network in place; keeps the weights of the epoch that was best on the validation scenes.
 
@@ -45,17 +55,14 @@ def fit(
         network: takes the tensors of scenes, gives displacements, or those and covariances.
         train: to fit to.
         validation: to choose the epoch by.
-        epochs: passes over the scenes.
-        seed: of shuffling and mirroring.
         learning_rate: the highest of the one-cycle schedule.
-        checkpoint: file that the state is written to after each epoch, and read from where it is there.
-        patience: epochs without a better error on the validation scenes after which fitting stops.
-        log_epoch: told the number of each epoch, from 1, and what is returned of it.
+        options: how long, and what of it is kept.
 
     Returns:
         Training loss and root mean squared distance on the validation scenes, yards, of each epoch.
     """
-    torch.manual_seed(seed)
+    epochs, checkpoint = options.epochs, options.checkpoint
+    torch.manual_seed(options.seed)
     network.defenders = BACKS
     optimiser = torch.optim.AdamW(network.parameters(), lr=learning_rate, weight_decay=1e-4)
     batches = -(-len(train) // BATCH)
@@ -71,14 +78,14 @@ def fit(
     with Progress() as progress:
         bar = progress.add_task("training", total=epochs * batches, completed=len(history) * batches)
         for epoch in range(len(history), epochs):
-            if _epochs_without_gain(history) >= patience:
+            if _epochs_without_gain(history) >= options.patience:
                 progress.update(bar, description=f"stopped after {epoch} epochs")
                 break
-            shuffle = np.random.default_rng([seed, epoch])
+            shuffle = np.random.default_rng([options.seed, epoch])
             network.train()
             losses = []
             for rows in np.array_split(shuffle.permutation(len(train)), batches):
-                loss = _loss(network, _mirrored(train.take(rows), shuffle))
+                loss = _loss(network, mirrored(train.take(rows), shuffle.random(len(rows)) < 0.5))
                 optimiser.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 nn.utils.clip_grad_norm_(network.parameters(), 1.0)
@@ -93,8 +100,8 @@ def fit(
             progress.update(bar, description=f"training, validation {rmse:.3f} yd")
             if checkpoint:
                 _save(checkpoint, network, optimiser, schedule, history, best)
-            if log_epoch:
-                log_epoch(len(history), *history[-1])
+            if options.log:
+                options.log(len(history), {"loss": history[-1][0], "validation_rmse": rmse})
     network.load_state_dict(best)
     network.eval()
     return history
@@ -112,7 +119,7 @@ def predict(network: SceneNetwork, scenes: Scenes) -> tuple[Float, Float | None]
     parts = []
     with torch.no_grad():
         for rows in np.array_split(np.arange(len(scenes)), len(scenes) // 512 + 1):
-            output = network(**_tensors(scenes.take(rows)))
+            output = network(**tensors(scenes.take(rows)))
             parts.append(output if isinstance(output, tuple) else (output,))
     joined = [torch.cat(each).numpy() for each in zip(*parts, strict=True)]
     return joined[0], joined[1] if len(joined) > 1 else None
@@ -138,13 +145,14 @@ def root_mean_square(displacement: Float, scenes: Scenes) -> float:
     return float(np.sqrt(squared[scenes.counts[:, :size]].mean()))
 
 
-def _tensors(scenes: Scenes) -> dict[str, Tensor]:
+def tensors(scenes: Scenes) -> dict[str, Tensor]:
+    """What a network is given, by name."""
     return {name: torch.from_numpy(values) for name, values in scenes.inputs.items()}
 
 
 def _loss(network: SceneNetwork, scenes: Scenes) -> Tensor:
     """Square yards, mean over the steps that count."""
-    output = network(**_tensors(scenes))
+    output = network(**tensors(scenes))
     displacement, covariance = output if isinstance(output, tuple) else (output, None)
     miss = displacement - torch.from_numpy(scenes.displacement[:, :BACKS])
     counts = torch.from_numpy(scenes.counts[:, :BACKS])
@@ -164,9 +172,8 @@ def surprise(miss: Tensor, covariance: Tensor) -> Tensor:
     return 0.5 * ((yy * x**2 - 2 * xy * x * y + xx * y**2) / determinant + torch.log(determinant))
 
 
-def _mirrored(scenes: Scenes, random: np.random.Generator) -> Scenes:
-    """The scenes, a random half of them mirrored across the field."""
-    mirror = random.random(len(scenes)) < 0.5
+def mirrored(scenes: Scenes, mirror: NDArray[np.bool_]) -> Scenes:
+    """The scenes, those chosen (n,) mirrored across the field."""
     parts = {name: values.copy() for name, values in scenes.inputs.items()}
     for name in ("players", "receiver", "ball"):
         parts[name][mirror, ..., 1] = FIELD_WIDTH - parts[name][mirror, ..., 1]

@@ -12,7 +12,7 @@ import mlflow
 from mlflow.exceptions import MlflowException
 
 STORE = Path("build/mlflow")
-"""Folder of the default store: a SQLite database, and the artifacts of all runs."""
+"""Folder of the default database, and of the artifacts of runs in any SQLite database."""
 
 
 @contextmanager
@@ -28,10 +28,9 @@ def run(
         uri: the tracking server or database (default: `MLFLOW_TRACKING_URI`, or else the database in `STORE`).
         resumed: go on with the last run of that name, where there is one.
     """
-    artifacts = None
-    if not (uri or os.environ.get("MLFLOW_TRACKING_URI")):
-        STORE.mkdir(parents=True, exist_ok=True)
-        uri, artifacts = f"sqlite:///{(STORE / 'mlflow.db').resolve()}", (STORE / "artifacts").resolve().as_uri()
+    STORE.mkdir(parents=True, exist_ok=True)
+    uri = uri or os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{STORE.resolve()}/mlflow.db")
+    artifacts = (STORE / "artifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
     mlflow.set_tracking_uri(uri)
     if mlflow.get_experiment_by_name(experiment) is None:
         try:
@@ -48,9 +47,9 @@ def run(
         yield
 
 
-def log_epoch(epoch: int, loss: float, rmse: float) -> None:
-    """Training loss, square yards, and root mean squared distance on the validation scenes, yards, of an epoch."""
-    mlflow.log_metrics({"loss": loss, "validation_rmse": rmse}, step=epoch)
+def log_epoch(epoch: int, figures: Mapping[str, float]) -> None:
+    """Log the figures of an epoch."""
+    mlflow.log_metrics(dict(figures), step=epoch)
 
 
 def log_report(report: Mapping[str, object], prefix: str = "") -> None:

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from training import boost, fit
+from training.fit import Options
 from training.networks.base import SceneNetwork
 from training.networks.physics import ConstantAcceleration, ConstantVelocity
 from training.networks.scene_transformer import SceneTransformer
+from training.networks.step_trees import StepTrees
 from training.networks.tiled import CnnLstm, Lstm, Separate, Tiled
+from training.scenes import Scenes
 
 MODELS = {"live": "ghosting", "retrospective": "ghosting-retrospective"}
 """Name of the model of each setting; its versions are the entries below."""
@@ -22,6 +27,7 @@ class Entry:
         description: what it is.
         build: makes the network.
         learning_rate: highest of the schedule; 0 for networks with nothing to learn.
+        fit: fits it to training scenes, chosen by validation scenes.
     """
 
     name: str
@@ -29,6 +35,7 @@ class Entry:
     description: str
     build: Callable[[], SceneNetwork]
     learning_rate: float = 2e-3
+    fit: Callable[[Any, Scenes, Scenes, float, Options], object] = fit.fit
 
 
 ZOO = {
@@ -41,6 +48,14 @@ ZOO = {
             "Everybody goes on at his velocity and, for a moment, at his acceleration",
             ConstantAcceleration,
             0.0,
+        ),
+        Entry(
+            "lightgbm_steps",
+            "0.3.0",
+            "Gradient-boosted trees for each step's departure from constant velocity",
+            StepTrees,
+            0.1,
+            boost.fit,
         ),
         Entry("lstm", "0.4.0", "A simple LSTM, tiled: the baseline of the paper", lambda: Tiled(Lstm())),
         Entry("cnn_lstm_joint", "1.0.0", "Defender CNN-LSTM, both coordinates jointly", lambda: Tiled(CnnLstm())),

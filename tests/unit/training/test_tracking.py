@@ -9,24 +9,24 @@ from mlflow.environment_variables import MLFLOW_DISABLE_TELEMETRY
 from training import tracking
 
 
-def test_a_run_has_parameters_epochs_report_and_manifest_and_goes_on_where_it_was_stopped(tmp_path: Path) -> None:
+def test_a_run_has_parameters_epochs_report_and_manifest_and_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     plugin = tmp_path / "plugin"
     plugin.mkdir()
     (plugin / "manifest.toml").write_text('name = "ghosting"')
     (plugin / "metrics.json").write_text("{}")
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.chdir(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
         with tracking.run("ghosting", "lstm-1", {"seed": 1, "patience": 4}, uri):
-            tracking.log_epoch(1, 0.5, 0.9)
+            tracking.log_epoch(1, {"loss": 0.5, "validation_rmse": 0.9})
             raise KeyboardInterrupt
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(tmp_path)
-        with tracking.run("ghosting", "lstm-1", {"seed": 1, "patience": 9}, uri, resumed=True):
-            tracking.log_epoch(2, 0.4, 0.8)
-            report = {"actual": {"rmse": [0.1, 0.2], "ade": 0.3, "calibration": {"50%": 0.52}}, "what_if": None}
-            tracking.log_report(report)
-            tracking.log_plugin(plugin)
+    with tracking.run("ghosting", "lstm-1", {"seed": 1, "patience": 9}, uri, resumed=True):
+        tracking.log_epoch(2, {"loss": 0.4, "validation_rmse": 0.8})
+        report = {"actual": {"rmse": [0.1, 0.2], "ade": 0.3, "calibration": {"50%": 0.52}}, "what_if": None}
+        tracking.log_report(report)
+        tracking.log_plugin(plugin)
     with tracking.run("ghosting", "lstm-1", {"seed": 1}, uri):
         pass
     client = mlflow.MlflowClient(uri)
