@@ -1,8 +1,9 @@
 """Drift of a model's inputs: the population stability index (PSI).
 
 The index of two distributions p and q over bins is the sum of (p - q) ln(p / q): 0 where they are the same; by custom
-above 0.1 they differ somewhat and above 0.25 much. Bins are the same for every input of every model, evenly spaced in
-asinh, so that counts can be added and compared without anyone having seen the data before.
+above 0.1 they differ somewhat and above 0.25 much. Calls are counted in bins that are the same for every input of every
+model, evenly spaced in asinh, so that counts can be added without anyone having seen the data before; they are compared
+in about ten groups of bins.
 """
 
 import math
@@ -17,6 +18,7 @@ from services.predict.rollouts.sequential import Interval
 BINS = 25
 """The middle one holds what is within 0.25 of 0; the others grow to tens of units; the last two are open."""
 _BINS_AN_E_FOLD = 2
+_LEAST_SHARE = 0.1
 
 Histogram = Sequence[float]
 
@@ -47,16 +49,27 @@ def stability_index(reference: Histogram, candidate: Histogram, alpha: float) ->
     calls adds to it on average is taken off the estimate and off the lower bound.
     """
     counts = np.array([reference, candidate])
-    counts = counts[:, counts.sum(axis=0) > 0]
     n = counts.sum(axis=1, keepdims=True)
     if (n < 1).any():
         return Interval(math.nan, 0.0, math.inf)
+    counts = np.add.reduceat(counts, _starts((counts / n).mean(axis=0)), axis=1)
     q, p = (counts + counts.sum(axis=0) / n.sum()) / (n + 1)
     index = float(((p - q) * np.log(p / q)).sum())
     noise = (len(p) - 1) * float((1 / n).sum())
     variance = [_variance(each, np.log(each / other) - other / each) for each, other in ((q, p), (p, q))]
     width = sequential.half_width(float(n[1, 0]), alpha) * math.sqrt(variance[1] + variance[0] * n[1, 0] / n[0, 0])
     return Interval(max(0.0, index - noise), max(0.0, index - noise - width), index + width)
+
+
+def _starts(shares: NDArray[np.float64]) -> list[int]:
+    """First bins of groups that hold a tenth of the calls each: rare bins tell of noise."""
+    starts, held = [0], 0.0
+    for i, share in enumerate(shares):
+        if held >= _LEAST_SHARE:
+            starts.append(i)
+            held = 0.0
+        held += share
+    return starts if held >= _LEAST_SHARE else starts[:-1] or starts
 
 
 def _variance(probability: NDArray[np.float64], value: NDArray[np.float64]) -> float:
