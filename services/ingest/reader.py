@@ -70,7 +70,12 @@ class Reader:
         return self._plays(game_id, PlayRow.created, after, limit)
 
     def completed(self, game_id: str, after: int, limit: int) -> list[StoredPlay]:
-        """Plays of a game that are over, in order of completion or correction, from after a place in it on.
+        """Plays of a game, or of all where it is empty, that are over, in the order of completion or correction.
+
+        Args:
+            game_id: of the game, or empty.
+            after: the place in that order from after which on, microseconds since 1970.
+            limit: most plays to give.
 
         Raises:
             NotFound: there is no such game.
@@ -131,6 +136,8 @@ class Reader:
 
     def _plays(self, game_id: str, order: Any, after: int, limit: int) -> list[StoredPlay]:
         with self._database.snapshot() as session:
-            existing_game(session, game_id)
-            query = select(PlayRow).filter_by(game_id=game_id).where(order > after).order_by(order).limit(limit)
+            query = select(PlayRow).where(order > after).order_by(order).limit(limit)
+            if game_id:
+                existing_game(session, game_id)
+                query = query.filter_by(game_id=game_id)
             return [play_of(row) for row in session.scalars(query)]

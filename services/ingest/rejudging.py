@@ -46,7 +46,7 @@ def rejudge(session: Session, row: PlayRow, policy: Policy) -> Rejudged:
     is_correction = row.completed is not None and bool(result.released or result.withheld)
     if is_correction:
         begin_revision(session, row)
-        row.completed = next_completed(session, row.game_id)
+        row.completed = next_completed(session)
     clear_samples(session, row)
     where = {"game_id": row.game_id, "play_id": row.play_id, "since": row.revision}
     session.add(BatchRow(**where, samples=pack(samples.take(fit)), accepted=int(fit.sum()), duplicates=duplicates))

@@ -1,5 +1,6 @@
 """The rows of the store: finding them, and what is in them."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from services.ingest.trajectories import Stored
 
 PlayKey = tuple[str, str]
 """Ids of a game and of a play in it."""
+_COMPLETING = 20_210_409
+"""Number of PostgreSQL's advisory lock that lets one play at a time be completed."""
 
 
 class Batch(NamedTuple):
@@ -41,7 +44,7 @@ class StoredPlay:
         play: the play.
         revision: counts its versions from 1.
         created: its place in the order of creation; 0 for an earlier revision.
-        completed: its place in the order of completions and corrections; None while it is live, and
+        completed: when it was completed or last corrected, microseconds since 1970; None while it is live, and
             for an earlier revision.
     """
 
@@ -138,9 +141,16 @@ def stored_of(session: Session, row: PlayRow | RevisionRow) -> Stored:
     )
 
 
-def next_completed(session: Session, game_id: str) -> int:
-    """The next place in a game's order of completions and corrections."""
-    return (session.scalar(select(func.max(PlayRow.completed)).filter_by(game_id=game_id)) or 0) + 1
+def next_completed(session: Session) -> int:
+    """The next place in the order of completions and corrections of all games: now, microseconds since 1970.
+
+    Nobody else takes one before this transaction is over, so that places are given out in the order in which they
+    can be seen.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(select(func.pg_advisory_xact_lock(_COMPLETING)))
+    latest = session.scalar(select(func.max(PlayRow.completed))) or 0
+    return max(time.time_ns() // 1000, latest + 1)
 
 
 def joined(parts: list[Samples]) -> Samples:

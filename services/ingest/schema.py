@@ -27,9 +27,9 @@ class GameRow(Base):
 class PlayRow(Base):
     """A play: its message without samples, serialised.
 
-    `created` counts the plays of a game in the order of their creation; `completed` counts
-    completions and corrections, and is empty until the play is over. `edits` counts changes of the
-    message, `writes` additions of samples.
+    `created` counts the plays of a game in the order of their creation; `completed` is when the play
+    was completed or last corrected, microseconds since 1970, and is empty until the play is over; no
+    two plays have the same. `edits` counts changes of the message, `writes` additions of samples.
     """
 
     __tablename__ = "plays"
@@ -37,6 +37,7 @@ class PlayRow(Base):
         ForeignKeyConstraint(["game_id"], ["games.game_id"]),
         Index("plays_by_creation", "game_id", "created"),
         Index("plays_by_completion", "game_id", "completed"),
+        Index("plays_by_completion_time", "completed"),
     )
 
     game_id: Mapped[str] = mapped_column(primary_key=True)
@@ -44,7 +45,7 @@ class PlayRow(Base):
     message: Mapped[bytes]
     revision: Mapped[int]
     created: Mapped[int]
-    completed: Mapped[int | None]
+    completed: Mapped[int | None] = mapped_column(BIGINT)
     edits: Mapped[int]
     writes: Mapped[int]
 

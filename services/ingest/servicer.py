@@ -169,9 +169,10 @@ class IngestServicer:
 
     async def WatchPlays(self, request: pb.WatchPlaysRequest, context: Any) -> AsyncIterator[pb.WatchPlaysResponse]:
         """Tell of plays that are over; nothing is queued, each is read from the store when the caller is ready."""
-        game_id = requests.game_id(request.parent, "parent")
+        game_id = requests.game_id(request.parent, "parent") if request.parent else ""
         scope = f"WatchPlays {request.parent}"
-        after = int(paging.read_token(scope, request.resume_token, "resume_token") or 0)
+        resumed = paging.read_token(scope, request.resume_token, "resume_token")
+        after = int(resumed) if resumed else request.completed_after.ToMicroseconds()
         while True:
             async with self._completed:
                 while not (found := await self._read(lambda: self._store.completed(game_id, after, _WATCH_PAGE))):  # noqa: B023

@@ -116,7 +116,7 @@ class Store(Reader):
                 begin_revision(session, row)
             row.message = message.SerializeToString()
             row.edits += 1
-            row.completed = next_completed(session, play.game_id) if over else None
+            row.completed = next_completed(session) if over else None
             session.flush()
             return play_of(row)
 

@@ -1,6 +1,7 @@
 """What is stored stays, once."""
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -119,6 +120,20 @@ def test_a_correction_of_a_play_that_is_over_is_a_new_revision_told_again(store:
     corrected = store.put_play(replace(game.plays[0], description="corrected"))
     assert corrected.revision == 2
     assert [s.play.play_id for s in store.completed(game_id, before[-1].completed or 0, 10)] == [play_id]
+
+
+def test_plays_of_all_games_are_told_in_the_order_of_completion_from_a_time_on(
+    store: Store, game: SimulatedGame
+) -> None:
+    before = store.completed(game.game.game_id, 0, 100)
+    assert store.completed("", 0, 100) == before
+    now = time.time_ns() // 1000
+    other = replace(game.game, game_id="other")
+    store.put_game(other)
+    later = [store.put_play(replace(game.plays[i], game_id="other")) for i in (1, 0)]
+    corrected = store.put_play(replace(game.plays[2], description="corrected"))
+    assert store.completed("", now, 100) == [*later, corrected]
+    assert [stored.completed for stored in before] == sorted({stored.completed for stored in before})
 
 
 def test_the_same_metadata_again_is_no_correction(store: Store, game: SimulatedGame) -> None:
