@@ -15,9 +15,9 @@ from services.common import server
 from services.common.errors import DomainError
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
-from services.features.feature_sets import FEATURE_SETS
-from services.predict import registry, routing
+from services.predict import routing
 from services.predict.model_servicer import MODEL_SERVICE, ModelServicer
+from services.predict.plugins import Plugins
 from services.predict.registry import Registry, State
 from services.predict.servicer import PREDICT_SERVICE, PredictServicer
 from services.predict.triton import ModelServer
@@ -35,22 +35,32 @@ class PredictSettings(ServiceSettings):
     features: Annotated[str, Field(description="Address of the features service, host:port.")]
     triton: Annotated[str, Field(description="Address of Triton's gRPC endpoint, host:port.")]
     model_repository: Annotated[Path, Field(description="Folder that Triton reads models from.")]
+    rescan_seconds: Annotated[float, Field(gt=0, description="How often to look for plugins that come and go.")] = 3.0
+    probe_seconds: Annotated[float, Field(gt=0, description="How often to ask each model its known answer.")] = 3.0
 
 
 @asynccontextmanager
 async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
     """Discover the plugins, load what Triton will take now, and give the servicers."""
-    models = registry.discover(FEATURE_SETS)
-    for name, problem in models.broken.items():
-        _log.error("plugin refused", plugin=name, problem=problem)
     features_service = features_service_pb2.DESCRIPTOR.services_by_name["FeaturesService"]
     features = Upstream("features", settings.features, features_service, settings)
-    model_server = ModelServer(settings.triton, settings.model_repository, settings.upstream_timeout_seconds)
+    model_server = ModelServer(
+        settings.triton, settings.model_repository, settings.upstream_timeout_seconds, settings.drain_seconds
+    )
+    models = Registry()
+    plugins = Plugins(models, model_server, features)
+    await plugins.rescan()
     await asyncio.gather(*(_prepare(model_server, models, name) for name in models.names))
+    following = [
+        asyncio.create_task(plugins.watch(settings.rescan_seconds)),
+        asyncio.create_task(model_server.keep(settings.probe_seconds)),
+    ]
     yield [
         (PREDICT_SERVICE, PredictServicer(models, model_server, features)),
-        (MODEL_SERVICE, ModelServicer(models)),
+        (MODEL_SERVICE, ModelServicer(models, model_server, plugins)),
     ]
+    for task in following:
+        task.cancel()
     await features.close()
     await model_server.close()
 

@@ -41,5 +41,7 @@ def _taken(
         if array is None or array.shape != expected or array.dtype != np.float32:
             has = "is missing" if array is None else f"is {array.dtype} of shape {array.shape}"
             raise ManifestError(f"{file}: {kind}.{tensor.name} {has}, must be float32 of shape {expected}")
+        if not np.isfinite(array).all():
+            raise ManifestError(f"{file}: {kind}.{tensor.name} is not finite everywhere")
         taken[tensor.name] = array
     return taken

@@ -1,13 +1,16 @@
 """What a model plugin says of itself, as data: read and checked before any of its code runs."""
 
 import tomllib
+from importlib.metadata import version as installed
 from pathlib import Path, PurePath
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 MANIFEST = "manifest.toml"
+GHOSTBACK = Version(installed("ghostback-suite"))
+"""The version of Ghostback that runs here."""
 
 
 class ManifestError(ValueError):
@@ -52,6 +55,21 @@ class GoldenExample(DigestedFile):
     tolerance: Annotated[float, Field(gt=0, description="Largest difference of an output value.")]
 
 
+class Resources(_Strict):
+    """What a model version runs on."""
+
+    instances: Annotated[int, Field(gt=0, description="On each GPU, or on the CPU.")] = 1
+    device: Annotated[Literal["auto", "cpu", "gpu"], Field(description="`auto`: the GPU where there is one.")] = "auto"
+    tensorrt: Annotated[Literal["FP32", "FP16"] | None, Field(description="Its precision, on a GPU.")] = None
+
+
+class Batching(_Strict):
+    """How Triton joins requests."""
+
+    max_queue_delay_us: Annotated[int, Field(ge=0, description="How long a request may wait for others.")] = 500
+    preferred_sizes: tuple[Annotated[int, Field(gt=0)], ...] = ()
+
+
 class Provenance(_Strict):
     """Where the artifact comes from."""
 
@@ -71,12 +89,21 @@ class Manifest(_Strict):
     description: str
     feature_set: str
     feature_set_digest: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    minimum_ghostback: Annotated[str, AfterValidator(_pep440)] | None = None
     max_batch_size: Annotated[int, Field(gt=0)]
     inputs: Annotated[tuple[TensorDeclaration, ...], Field(min_length=1)]
     outputs: Annotated[tuple[TensorDeclaration, ...], Field(min_length=1)]
     artifact: DigestedFile
     golden: GoldenExample
     provenance: Provenance
+    resources: Resources = Resources()
+    batching: Batching = Batching()
+
+    @model_validator(mode="after")
+    def _preferred_sizes_fit(self) -> Self:
+        if any(size > self.max_batch_size for size in self.batching.preferred_sizes):
+            raise ValueError(f"batching.preferred_sizes are above max_batch_size {self.max_batch_size}")
+        return self
 
 
 def read(folder: Path) -> Manifest:
@@ -87,11 +114,22 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        return Manifest.model_validate(tomllib.loads(path.read_text()))
+        written = tomllib.loads(path.read_text())
     except OSError as error:
         raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{MANIFEST} is not TOML: {error}") from None
+    try:
+        return Manifest.model_validate(written)
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ManifestError(f"{MANIFEST}: {wrong}") from None
+        raise ManifestError(f"{MANIFEST}: {too_new(written.get('minimum_ghostback')) or wrong}") from None
+
+
+def too_new(minimum: object) -> str:
+    """Why a manifest's `minimum_ghostback` rules out this Ghostback; empty when it does not."""
+    try:
+        met = minimum is None or Version(str(minimum)) <= GHOSTBACK
+    except InvalidVersion:
+        return ""
+    return "" if met else f"needs Ghostback {minimum} or newer, this is {GHOSTBACK}"

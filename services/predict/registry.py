@@ -1,11 +1,15 @@
 """The model versions there are: found by entry point, checked, and refused with a reason."""
 
+import asyncio
 import hashlib
+import importlib
 import importlib.util
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -22,12 +26,15 @@ GROUP = "ghostback.models"
 class State(Enum):
     """What a model version is good for."""
 
+    DISCOVERED = "discovered"
     VERIFIED = "verified"
+    LOADING = "loading"
     READY = "ready"
+    DRAINING = "draining"
     FAILED = "failed"
 
 
-@dataclass
+@dataclass(eq=False)
 class ModelVersion:
     """A model version that a plugin brought.
 
@@ -36,14 +43,26 @@ class ModelVersion:
         folder: where the plugin's files are.
         distribution: the Python distribution that brought it, with its version.
         state: what it is good for now.
-        problem: why it failed; empty when it did not.
+        problem: why it is in that state; empty when all is well.
+        verdict: state and problem when its plugin was checked.
+        recoveries: how often it was loaded again because Triton had lost it.
+        recovery: what was wrong the last time.
+        idle: set while no call uses it.
     """
 
     manifest: Manifest
     folder: Path
     distribution: str
-    state: State = State.VERIFIED
+    state: State = State.DISCOVERED
     problem: str = ""
+    verdict: tuple[State, str] = (State.DISCOVERED, "")
+    recoveries: int = 0
+    recovery: str = ""
+    idle: asyncio.Event = field(default_factory=asyncio.Event)
+    _calls: int = 0
+
+    def __post_init__(self) -> None:
+        self.idle.set()
 
     @property
     def id(self) -> str:
@@ -70,12 +89,42 @@ class ModelVersion:
         """The file with the known answer."""
         return self.folder / self.manifest.golden.file
 
+    @property
+    def as_found(self) -> tuple[object, ...]:
+        """What tells it from the same version found another time."""
+        return self.manifest, self.folder, self.distribution, self.verdict
+
+    def judge(self, state: State, problem: str = "") -> None:
+        """Say what the check of its plugin came to."""
+        self.state, self.problem = self.verdict = state, problem
+
     def fail(self, problem: str) -> None:
         """Take it out of use, with the reason."""
         self.state, self.problem = State.FAILED, problem
 
+    @contextmanager
+    def in_use(self) -> Iterator[None]:
+        """Keep it from being unloaded while a call uses it."""
+        self._calls += 1
+        self.idle.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self.idle.set()
+
 
 @dataclass(frozen=True)
+class Changes:
+    """What became of the registry: versions that came, that replaced others of their id, and that went."""
+
+    added: tuple[ModelVersion, ...]
+    changed: tuple[ModelVersion, ...]
+    removed: tuple[ModelVersion, ...]
+
+
+@dataclass
 class Registry:
     """Model versions by id, and plugins so broken that not even name and version are known.
 
@@ -84,13 +133,24 @@ class Registry:
         broken: why each of the others was refused, by entry point and distribution.
     """
 
-    versions: Mapping[str, ModelVersion]
+    versions: Mapping[str, ModelVersion] = field(default_factory=dict)
     broken: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """The models that there are versions of."""
         return list(dict.fromkeys(each.manifest.name for each in self.versions.values()))
+
+    def of(self, model: str) -> list[ModelVersion]:
+        """Every version of a model, the lowest first.
+
+        Raises:
+            NotFound: there is no such model.
+        """
+        versions = [each for each in self.versions.values() if each.manifest.name == model]
+        if not versions:
+            raise NotFound("MODEL_VERSION_UNKNOWN", f"there is no model {model!r}", f"models/{model}")
+        return versions
 
     def get(self, model: str, version: str) -> ModelVersion:
         """A model version.
@@ -109,16 +169,14 @@ class Registry:
         return found
 
     def usable(self, model: str) -> list[ModelVersion]:
-        """Versions of a model that did not fail, the lowest first.
+        """Versions of a model that can be loaded or are, the lowest first.
 
         Raises:
             NotFound: there is no such model.
-            FailedPrecondition: every version of it failed.
+            FailedPrecondition: no version of it can be used.
         """
-        versions = [each for each in self.versions.values() if each.manifest.name == model]
-        if not versions:
-            raise NotFound("MODEL_VERSION_UNKNOWN", f"there is no model {model!r}", f"models/{model}")
-        good = [each for each in versions if each.state is not State.FAILED]
+        versions = self.of(model)
+        good = [each for each in versions if each.state not in (State.DISCOVERED, State.FAILED)]
         if not good:
             problems = "; ".join(f"{each.id}: {each.problem}" for each in versions)
             raise FailedPrecondition(
@@ -126,35 +184,93 @@ class Registry:
             )
         return good
 
+    def same_as(self, found: "Registry") -> bool:
+        """Whether another look found the same."""
+        return self.broken == found.broken and {key: each.as_found for key, each in self.versions.items()} == {
+            key: each.as_found for key, each in found.versions.items()
+        }
+
+    def update(self, found: "Registry") -> Changes:
+        """Take over what a later look found; versions that are as they were stay the objects they are."""
+        before = self.versions
+        self.versions = {
+            key: before[key] if key in before and before[key].as_found == each.as_found else each
+            for key, each in found.versions.items()
+        }
+        self.broken = found.broken
+        return Changes(
+            added=tuple(each for key, each in self.versions.items() if key not in before),
+            changed=tuple(each for key, each in self.versions.items() if key in before and each is not before[key]),
+            removed=tuple(each for key, each in before.items() if key not in self.versions),
+        )
+
 
 def discover(feature_sets: Mapping[str, FeatureSet], found: Iterable[EntryPoint] | None = None) -> Registry:
     """Find and check every plugin; one that is broken never stops the others.
-
-    Nothing of a plugin is imported: its folder is that of the package its entry point names.
 
     Args:
         feature_sets: the known feature sets, by id.
         found: the entry points to look at; those installed when not given.
     """
-    versions: dict[tuple[str, Version], list[ModelVersion]] = defaultdict(list)
+    registry = find(found)
+    check(registry, feature_sets)
+    return registry
+
+
+def find(found: Iterable[EntryPoint] | None = None, known: Registry | None = None) -> Registry:
+    """Find every plugin and read its manifest.
+
+    Nothing of a plugin is imported: its folder is that of the package its entry point names. Of plugins that
+    bring the same version, the one that was known before stays; where none was, all are refused.
+
+    Args:
+        found: the entry points to look at; those installed when not given.
+        known: what was found before.
+    """
+    importlib.invalidate_caches()
+    versions: dict[tuple[str, Version], dict[str, ModelVersion]] = defaultdict(dict)
     broken: dict[str, str] = {}
     for point in entry_points(group=GROUP) if found is None else found:
         distribution = f"{point.dist.name} {point.dist.version}" if point.dist else "unknown distribution"
+        plugin = f"{point.name} of {distribution}"
         try:
             folder = _folder_of(point.value)
             each = ModelVersion(manifest.read(folder), folder, distribution)
         except ManifestError as error:
-            broken[f"{point.name} of {distribution}"] = str(error)
+            broken[plugin] = str(error)
             continue
-        versions[each.manifest.name, each.version].append(each)
-        if problem := _problem(each, feature_sets):
-            each.fail(problem)
+        versions[each.manifest.name, each.version][plugin] = each
+    sound = {each.folder for each in known.versions.values() if each.verdict[0] is State.VERIFIED} if known else set()
     for twins in versions.values():
-        if len(twins) > 1:
-            sources = " and ".join(sorted(each.distribution for each in twins))
-            for each in twins:
-                each.fail(f"brought twice, by {sources}; uninstall one of them")
-    return Registry({each.id: each for key in sorted(versions) for each in versions[key]}, broken)
+        if len(twins) == 1:
+            continue
+        first = next((each for each in twins.values() if each.folder in sound), None)
+        sources = " and ".join(sorted(each.distribution for each in twins.values()))
+        for plugin, each in list(twins.items()):
+            if first is None:
+                each.judge(State.FAILED, f"brought twice, by {sources}; uninstall one of them")
+            elif each is not first:
+                broken[plugin] = f"brings {each.id}, as {first.distribution} does already; uninstall one of them"
+                del twins[plugin]
+    return Registry({each.id: each for key in sorted(versions) for each in versions[key].values()}, broken)
+
+
+def check(found: Registry, feature_sets: Mapping[str, FeatureSet], unanswered: Mapping[str, str] | None = None) -> None:
+    """Check every plugin that was found.
+
+    Args:
+        found: what `find` gave.
+        feature_sets: the known feature sets, by id.
+        unanswered: feature sets of which it is not known whether they exist, and why.
+    """
+    for each in found.versions.values():
+        if each.state is State.FAILED:
+            continue
+        if reason := (unanswered or {}).get(each.manifest.feature_set):
+            each.judge(State.DISCOVERED, f"needs feature set {each.manifest.feature_set}: {reason}")
+            continue
+        problem = _problem(each, feature_sets)
+        each.judge(State.FAILED if problem else State.VERIFIED, problem)
 
 
 def check_files(version: ModelVersion) -> None:
@@ -185,6 +301,8 @@ def _folder_of(package: str) -> Path:
 
 def _problem(each: ModelVersion, feature_sets: Mapping[str, FeatureSet]) -> str:
     declared = each.manifest
+    if problem := manifest.too_new(declared.minimum_ghostback):
+        return problem
     feature_set = feature_sets.get(declared.feature_set)
     if feature_set is None:
         return f"needs feature set {declared.feature_set}, which is not known here"
@@ -217,11 +335,18 @@ def _check_tensors(declared: Manifest, feature_set: FeatureSet) -> None:
 
 def _check_digest(path: Path, declared: DigestedFile) -> None:
     try:
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+        digest = _digest(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise ManifestError(f"{declared.file} cannot be read: {error.strerror}") from None
     if digest != declared.sha256:
         raise ManifestError(
             f"{declared.file} has SHA-256 {digest[:12]}..., the manifest says {declared.sha256[:12]}..."
         )
+
+
+@lru_cache(1024)
+def _digest(path: Path, modified: int, size: int) -> str:
+    """SHA-256 of a file; computed once as long as it is not changed."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,9 @@
 """Triton's model repository: one model for each model version, the same for CPU and GPU."""
 
-import shutil
-from collections.abc import Iterable
+import asyncio
+import fcntl
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +16,24 @@ from services.predict.registry import ModelVersion
 TRITON_VERSION = "1"
 """Version directory of every model: a model version of ours is a Triton model of its own."""
 
-_QUEUE_DELAY_MICROSECONDS = 500
+_LOCK_SECONDS = 0.02
+
+
+@asynccontextmanager
+async def locked(repository: Path, model: str) -> AsyncIterator[None]:
+    """Hold a model of the repository alone, among all tasks and replicas that share it.
+
+    Raises:
+        OSError: the repository cannot be written.
+    """
+    with (repository / f".{model}.lock").open("w") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await asyncio.sleep(_LOCK_SECONDS)
+        yield
 
 
 def write(repository: Path, version: ModelVersion) -> bool:
@@ -39,26 +58,54 @@ def write(repository: Path, version: ModelVersion) -> bool:
             (entry / name).parent.mkdir(parents=True, exist_ok=True)
             (entry / name).write_bytes(content)
         if place.exists():
-            shutil.rmtree(place)
+            place.rename(Path(aside) / "old")
         entry.rename(place)
     return True
 
 
-def config_of(version: ModelVersion) -> model_config_pb2.ModelConfig:
-    """Triton's configuration of a model version.
+def holds(repository: Path, version: ModelVersion) -> bool:
+    """Whether a model version is in the repository, and so is meant to be loaded."""
+    return (repository / version.id).is_dir()
 
-    Its instance group names no kind of device: Triton takes the GPU where there is one.
+
+def remove(repository: Path, version: ModelVersion) -> None:
+    """Take a model version out of the repository: renamed aside, then deleted.
+
+    Raises:
+        OSError: the repository cannot be written.
     """
-    return model_config_pb2.ModelConfig(
+    with TemporaryDirectory(prefix=".old-", dir=repository) as aside, suppress(FileNotFoundError):
+        (repository / version.id).rename(Path(aside) / version.id)
+
+
+def config_of(version: ModelVersion) -> model_config_pb2.ModelConfig:
+    """Triton's configuration of a model version, the same whatever Triton runs on.
+
+    Where the manifest names no device, neither does the instance group: Triton takes the GPU where there is one.
+    """
+    declared = version.manifest
+    config = model_config_pb2.ModelConfig(
         name=version.id,
         backend="onnxruntime",
-        max_batch_size=version.manifest.max_batch_size,
-        input=list(_tensors(model_config_pb2.ModelInput, version.manifest.inputs)),
-        output=list(_tensors(model_config_pb2.ModelOutput, version.manifest.outputs)),
+        max_batch_size=declared.max_batch_size,
+        input=list(_tensors(model_config_pb2.ModelInput, declared.inputs)),
+        output=list(_tensors(model_config_pb2.ModelOutput, declared.outputs)),
         version_policy=model_config_pb2.ModelVersionPolicy(all=model_config_pb2.ModelVersionPolicy.All()),
-        instance_group=[model_config_pb2.ModelInstanceGroup(count=1)],
-        dynamic_batching=model_config_pb2.ModelDynamicBatching(max_queue_delay_microseconds=_QUEUE_DELAY_MICROSECONDS),
+        instance_group=[
+            model_config_pb2.ModelInstanceGroup(
+                count=declared.resources.instances, kind=f"KIND_{declared.resources.device.upper()}"
+            )
+        ],
+        dynamic_batching=model_config_pb2.ModelDynamicBatching(
+            max_queue_delay_microseconds=declared.batching.max_queue_delay_us,
+            preferred_batch_size=declared.batching.preferred_sizes,
+        ),
     )
+    if declared.resources.tensorrt:
+        config.optimization.execution_accelerators.gpu_execution_accelerator.add(
+            name="tensorrt", parameters={"precision_mode": declared.resources.tensorrt}
+        )
+    return config
 
 
 def _tensors(kind: type, declared: Iterable[TensorDeclaration]) -> Iterable[object]:

@@ -1,6 +1,7 @@
 """The way to Triton: models loaded and probed before use, and again after Triton was away."""
 
 import asyncio
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
 from services.common import interceptor
-from services.common.errors import DeadlineExceeded, FailedPrecondition, Unavailable
+from services.common.errors import DeadlineExceeded, DomainError, FailedPrecondition, Unavailable
 from services.common.upstream import remaining_seconds
 from services.predict import golden, registry, repository
 from services.predict.golden import Tensors
@@ -19,6 +20,8 @@ from services.predict.registry import ModelVersion, State
 
 _log = structlog.get_logger()
 _LOAD_SECONDS = 30.0
+_LOADED = (State.READY, State.DRAINING)
+"""States in which Triton has the model."""
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 """Statuses that say nothing of the model, only that Triton did not answer."""
 _LOST = ("UNAVAILABLE", "NOT_FOUND", "INTERNAL")
@@ -28,21 +31,24 @@ _LOST = ("UNAVAILABLE", "NOT_FOUND", "INTERNAL")
 class ModelServer:
     """One Triton server and the models it serves for us."""
 
-    def __init__(self, address: str, model_repository: Path, timeout: float) -> None:
+    def __init__(self, address: str, model_repository: Path, timeout: float, drain_seconds: float = 10.0) -> None:
         """Connect lazily.
 
         Args:
             address: Triton's gRPC endpoint, `host:port`.
             model_repository: folder that Triton reads models from.
             timeout: deadline of a call where the caller set none, seconds.
+            drain_seconds: how long a version that is to be unloaded waits for its calls to end.
         """
         self._address = address
         self._repository = model_repository
         self._timeout = timeout
+        self._drain_seconds = drain_seconds
         self._client = triton.InferenceServerClient(
             address, channel_args=[("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
         )
-        self._preparing: dict[str, asyncio.Task[None]] = {}
+        self._preparing: dict[ModelVersion, asyncio.Task[None]] = {}
+        self._kept: dict[str, ModelVersion] = {}
 
     async def infer(self, version: ModelVersion, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         """Outputs of a model version, by name.
@@ -58,20 +64,19 @@ class ModelServer:
             Unavailable: Triton does not answer.
             DeadlineExceeded: the caller's deadline passed.
         """
-        if version.state is State.READY:
+        with version.in_use():
+            if version.state in _LOADED:
+                try:
+                    return await self._infer(version, inputs)
+                except InferenceServerException as error:
+                    if _code(error) not in _LOST:
+                        raise self._error(error) from None
+                    self._lose(version, f"{_code(error)} {error.message()}")
+            await self.ensure_ready(version)
             try:
                 return await self._infer(version, inputs)
             except InferenceServerException as error:
-                if _code(error) not in _LOST:
-                    raise self._error(error) from None
-                _log.warning("model lost", model=version.id, error=str(error))
-                if version.state is State.READY:
-                    version.state = State.VERIFIED
-        await self.ensure_ready(version)
-        try:
-            return await self._infer(version, inputs)
-        except InferenceServerException as error:
-            raise self._error(error) from None
+                raise self._error(error) from None
 
     async def ensure_ready(self, version: ModelVersion) -> None:
         """Have a version loaded and its known answer compared, unless that was done.
@@ -82,13 +87,101 @@ class ModelServer:
             FailedPrecondition: the version cannot be loaded, or gives a wrong known answer.
             Unavailable: Triton does not answer, or is still loading.
         """
-        if version.state is State.READY:
+        if version.state in _LOADED:
             return
-        if version.state is State.FAILED:
+        if version.state in (State.DISCOVERED, State.FAILED):
             raise _unusable(version)
-        task = self._preparing.get(version.id)
-        if task is None or task.done():
-            task = self._preparing[version.id] = asyncio.create_task(self._prepare(version))
+        await self._prepared(version)
+
+    async def reload(self, version: ModelVersion) -> None:
+        """Load a version anew, also one that failed when it was loaded.
+
+        Raises:
+            FailedPrecondition: the version was refused, cannot be loaded, or gives a wrong known answer.
+            Unavailable: Triton does not answer, or is still loading.
+        """
+        version.state, version.problem = version.verdict
+        if version.state is not State.VERIFIED:
+            raise _unusable(version)
+        await self._prepared(version, anew=True)
+
+    async def unload(self, version: ModelVersion) -> None:
+        """Let a version's calls end, and unload it; when it is asked for again, it is loaded again.
+
+        Raises:
+            Unavailable: Triton does not answer.
+        """
+        self._kept.pop(version.id, None)
+        failed = version.state is State.FAILED
+        if not failed:
+            version.state = State.DRAINING
+            with suppress(TimeoutError):
+                await asyncio.wait_for(version.idle.wait(), self._drain_seconds)
+        try:
+            async with repository.locked(self._repository, version.id):
+                await asyncio.to_thread(repository.remove, self._repository, version)
+                if await self._is_loaded(version):
+                    await self._client.unload_model(version.id, client_timeout=_LOAD_SECONDS)
+        except OSError as error:
+            raise self._unwritable(error) from None
+        except InferenceServerException as error:
+            raise self._unavailable(f"{_code(error)} {error.message()}") from None
+        finally:
+            if not failed:
+                version.state = State.VERIFIED
+        _log.info("model unloaded", model=version.id)
+
+    async def replace(self, version: ModelVersion) -> None:
+        """Have a version take the place of an earlier one of its id: loaded if that was, unloaded if it cannot be.
+
+        Raises:
+            FailedPrecondition: the version cannot be loaded, or gives a wrong known answer.
+            Unavailable: Triton does not answer, or is still loading.
+        """
+        if version.state is not State.VERIFIED:
+            await self.unload(version)
+        elif self._kept.pop(version.id, None):
+            await self._prepared(version)
+
+    async def keep(self, seconds: float) -> None:
+        """Ask every loaded version for its known answer, again and again, and load those anew that are lost."""
+        while True:
+            await asyncio.sleep(seconds)
+            await asyncio.gather(*map(self._look_after, list(self._kept.values())))
+
+    async def _look_after(self, version: ModelVersion) -> None:
+        try:
+            if version.state in _LOADED:
+                if problem := await self._sign_of_loss(version):
+                    self._lose(version, problem)
+                else:
+                    return
+            if not repository.holds(self._repository, version):
+                _log.info("model unloaded by another replica", model=version.id)
+                self._kept.pop(version.id, None)
+                return
+            await self._prepared(version)
+        except DomainError as error:
+            _log.warning("model not recovered", model=version.id, problem=error.message)
+
+    async def _sign_of_loss(self, version: ModelVersion) -> str:
+        try:
+            return await self._probe(version)
+        except ManifestError:
+            return ""
+        except InferenceServerException as error:
+            return "" if _code(error) == "DEADLINE_EXCEEDED" else f"{_code(error)} {error.message()}"
+
+    def _lose(self, version: ModelVersion, problem: str) -> None:
+        if version.state in _LOADED:
+            _log.warning("model lost", model=version.id, problem=problem)
+            version.state, version.problem = State.VERIFIED, f"Triton lost it: {problem}"
+
+    async def _prepared(self, version: ModelVersion, anew: bool = False) -> None:
+        task = self._preparing.get(version)
+        if task is None or task.done() or anew:
+            task = self._preparing[version] = asyncio.create_task(self._prepare(version, anew))
+            task.add_done_callback(lambda _: self._preparing.pop(version, None))
         try:
             await asyncio.wait_for(asyncio.shield(task), remaining_seconds(self._timeout))
         except TimeoutError:
@@ -101,31 +194,41 @@ class ModelServer:
         await asyncio.gather(*self._preparing.values(), return_exceptions=True)
         await self._client.close()
 
-    async def _prepare(self, version: ModelVersion) -> None:
+    async def _prepare(self, version: ModelVersion, anew: bool) -> None:
         """Load a version unless Triton serves this very one already, as it does for another replica."""
         interceptor.deadline.set(None)
+        lost = version.problem
+        if version.state is not State.FAILED:
+            version.state = State.LOADING
         try:
-            await asyncio.to_thread(registry.check_files, version)
-            changed = await asyncio.to_thread(repository.write, self._repository, version)
-            problem = await self._load_and_probe(version, changed)
+            async with repository.locked(self._repository, version.id):
+                await asyncio.to_thread(registry.check_files, version)
+                changed = await asyncio.to_thread(repository.write, self._repository, version)
+                problem = await self._load_and_probe(version, changed or anew)
         except ManifestError as error:
             problem = str(error)
         except OSError as error:
-            raise self._unavailable(f"its model repository cannot be written: {error}") from None
+            raise self._unwritable(error) from None
         except InferenceServerException as error:
             raise self._unavailable(f"{_code(error)} {error.message()}") from None
+        finally:
+            if version.state is State.LOADING:
+                version.state = State.VERIFIED
         if problem:
             version.fail(problem)
             raise _unusable(version)
-        version.state = State.READY
-        _log.info("model ready", model=version.id)
+        version.state, version.problem = State.READY, ""
+        self._kept[version.id] = version
+        if lost:
+            version.recoveries, version.recovery = version.recoveries + 1, lost
+        _log.info("model ready", model=version.id, recovered_from=lost)
 
     async def _load_and_probe(self, version: ModelVersion, changed: bool) -> str:
         """What is wrong with a version; empty when it is loaded and its known answer is right.
 
         A model that Triton believes to have is unloaded first, or Triton takes no notice of the load.
         """
-        if await self._client.is_model_ready(version.id, repository.TRITON_VERSION, client_timeout=_LOAD_SECONDS):
+        if await self._is_loaded(version):
             if not changed and not await self._probe(version):
                 return ""
             await self._client.unload_model(version.id, client_timeout=_LOAD_SECONDS)
@@ -136,6 +239,13 @@ class ModelServer:
                 raise
             return f"Triton cannot load it: {error.message()}"
         return await self._probe(version)
+
+    async def _is_loaded(self, version: ModelVersion) -> bool:
+        """Whether Triton believes so; it does of a model whose process crashed."""
+        ready: bool = await self._client.is_model_ready(
+            version.id, repository.TRITON_VERSION, client_timeout=_LOAD_SECONDS
+        )
+        return ready
 
     async def _probe(self, version: ModelVersion) -> str:
         """How the answer to the golden example differs from the known one; empty when it does not."""
@@ -197,6 +307,9 @@ class ModelServer:
         if _code(error) == "DEADLINE_EXCEEDED":
             return DeadlineExceeded("DEADLINE_EXCEEDED", f"Triton at {self._address} did not answer in time")
         return self._unavailable(f"{_code(error)} {error.message()}")
+
+    def _unwritable(self, error: OSError) -> Unavailable:
+        return self._unavailable(f"its model repository cannot be written: {error}")
 
     def _unavailable(self, why: str) -> Unavailable:
         return Unavailable(
