@@ -1,6 +1,7 @@
 """Calls to other services: one channel a target, the caller's deadline and request id passed on."""
 
 import time
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
@@ -42,6 +43,23 @@ class Upstream:
             return await getattr(self._stub, method)(request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
             raise status.error_of(error, self._target) from None
+
+    async def stream(self, method: str, request: Message, seconds: float) -> AsyncGenerator[Any, None]:
+        """The responses of a streaming method, for some seconds at most.
+
+        Raises:
+            DomainError: what the other service refused, or that it does not answer.
+        """
+        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()),)
+        call = getattr(self._stub, method)(request, timeout=seconds, metadata=metadata)
+        try:
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise status.error_of(error, self._target) from None
+        finally:
+            call.cancel()
 
     async def close(self) -> None:
         """Close the channel."""

@@ -1,5 +1,6 @@
 """The score service: `python -m services.score --ingest HOST:PORT --predict HOST:PORT`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -7,13 +8,14 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import CliApp
 
-from ghostback.predict.v1 import predict_service_pb2
 from services.common import server
 from services.common.operations import OPERATION_SERVICE, Operations, OperationServicer
 from services.common.plays import INGEST_SERVICE
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
+from services.score.judge import Judge
 from services.score.servicer import SCORE_SERVICE, ScoreServicer
+from services.score.upstreams import PREDICT_SERVICE, ROLLOUT_SERVICE, Upstreams
 
 
 class ScoreSettings(ServiceSettings):
@@ -24,22 +26,29 @@ class ScoreSettings(ServiceSettings):
 
     ingest: Annotated[str, Field(description="Address of the ingest service, host:port.")]
     predict: Annotated[str, Field(description="Address of the predict service, host:port.")]
+    judge_seconds: Annotated[
+        float, Field(gt=0, description="How often predict is asked which rollouts to judge plays for.")
+    ] = 2.0
 
 
 @asynccontextmanager
 async def start(settings: ScoreSettings) -> AsyncIterator[server.Servicers]:
     """Connect to the upstream services and give the servicers."""
-    predict_service = predict_service_pb2.DESCRIPTOR.services_by_name["PredictService"]
     ingest = Upstream("ingest", settings.ingest, INGEST_SERVICE, settings)
-    predict = Upstream("predict", settings.predict, predict_service, settings)
+    predict = Upstream("predict", settings.predict, PREDICT_SERVICE, settings)
+    rollouts = Upstream("predict", settings.predict, ROLLOUT_SERVICE, settings)
+    upstreams = Upstreams(ingest, predict, rollouts)
     operations = Operations()
+    judging = asyncio.create_task(Judge(upstreams, settings.judge_seconds).run())
     yield [
-        (SCORE_SERVICE, ScoreServicer(ingest, predict, operations)),
+        (SCORE_SERVICE, ScoreServicer(ingest, upstreams, operations)),
         (OPERATION_SERVICE, OperationServicer(operations)),
     ]
+    judging.cancel()
+    await asyncio.wait([judging])
     await operations.close()
-    await ingest.close()
-    await predict.close()
+    for upstream in (ingest, predict, rollouts):
+        await upstream.close()
 
 
 if __name__ == "__main__":

@@ -8,16 +8,15 @@ from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from ghostback import convert, wire
-from ghostback.play import Play
-from ghostback.predict.v1 import predict_service_pb2
 from ghostback.score.v1 import score_service_pb2 as pb
 from services.common import paging, plays, requests
 from services.common.errors import InvalidInput, Violation
 from services.common.operations import Operations, Report
 from services.common.upstream import Upstream
 from services.score import evaluation, metrics, profiles, trajectories
-from services.score.evaluation import Evaluation, Ghosts, Subject
+from services.score.evaluation import Evaluation, Subject
 from services.score.profiles import ScoreProfile
+from services.score.upstreams import Upstreams
 
 SCORE_SERVICE = pb.DESCRIPTOR.services_by_name["ScoreService"]
 
@@ -34,9 +33,9 @@ Points = NDArray[np.float64]
 class ScoreServicer:
     """Scores trajectories given in the call, looked up, or predicted."""
 
-    def __init__(self, ingest: Upstream, predict: Upstream, operations: Operations) -> None:
+    def __init__(self, ingest: Upstream, upstreams: Upstreams, operations: Operations) -> None:
         self._ingest = ingest
-        self._upstreams = _Upstreams(ingest, predict)
+        self._upstreams = upstreams
         self._operations = operations
 
     async def ListScoreProfiles(self, request: pb.ListScoreProfilesRequest, context: Any) -> Message:
@@ -90,36 +89,6 @@ class ScoreServicer:
             )
 
         return wire.view(pb.EvaluateModelResponse)(operation=self._operations.start(work))
-
-
-class _Upstreams:
-    """Plays from `ingest`, ghosts from `predict`."""
-
-    def __init__(self, ingest: Upstream, predict: Upstream) -> None:
-        self._ingest = ingest
-        self._predict = predict
-
-    async def plays_of(self, game: str) -> list[Play]:
-        """The plays of a game, without samples."""
-        return await plays.of_game(game, self._ingest)
-
-    async def play(self, name: str) -> Play:
-        """A play with samples."""
-        return await plays.look_up(name, self._ingest)
-
-    async def ghosts(self, play: Play, model: str) -> Ghosts:
-        """Ghosts of every defensive back for the receiver who was targeted."""
-        request = wire.view(predict_service_pb2.PredictGhostsRequest)(model=model)
-        request.source.play.CopyFrom(convert.play_to_message(play))
-        response = await self._predict.call("PredictGhosts", request)
-        return Ghosts(
-            response.model_version,
-            response.setting,
-            {
-                ghost.defender_id: convert.path_from_message(ghost.path, f"ghosts[{i}].path")
-                for i, ghost in enumerate(response.ghosts)
-            },
-        )
 
 
 def _ghosts(message: pb.GhostSet) -> dict[str, tuple[Points, dict[str, Points]]]:
