@@ -61,14 +61,17 @@ def run(where: Addresses, command: Callable[[Client], Awaitable[T]]) -> T:
     return asyncio.run(connected())
 
 
-def show_json(message: Message) -> None:
-    """Print a message as JSON, with the contract's field names."""
-    typer.echo(json.dumps(MessageToDict(message, preserving_proto_field_name=True), indent=2))
+def show_json(*messages: Message) -> None:
+    """Print the fields of some messages as one JSON object, with the contract's field names."""
+    fields: dict[str, object] = {}
+    for message in messages:
+        fields |= MessageToDict(message, preserving_proto_field_name=True)
+    typer.echo(json.dumps(fields, indent=2))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table."""
-    table = Table(*columns)
+    table = Table(*columns, box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     Console().print(table)
