@@ -4,11 +4,12 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from services.common.errors import FailedPrecondition
 from services.features.feature_sets import FEATURE_SETS
-from services.predict import registry, routing
+from services.predict import registry
 from services.predict.registry import Registry, State
 from tests import plugins
 from tests.plugins import Plugin, npz, plugin, random_inputs, sha256
@@ -52,6 +53,16 @@ FAILED: dict[str, tuple[Callable[[Plugin], object], str]] = {
         lambda p: with_golden(p, npz(random_inputs(("receiver",)), {})),
         "output.displacement is missing",
     ),
+    "golden answer not finite": (
+        lambda p: with_golden(
+            p, npz(x := random_inputs(("receiver",)), {"displacement": plugins.follow(x)["displacement"] * np.nan})
+        ),
+        "golden.npz: output.displacement is not finite everywhere",
+    ),
+    "needs a newer Ghostback": (
+        lambda p: p.manifest.update(minimum_ghostback="99.0"),
+        "needs Ghostback 99.0 or newer, this is 0.1.0",
+    ),
     "golden example of another shape": (
         lambda p: with_golden(p, npz(random_inputs(("receiver",)), {"displacement": random_inputs(("ball",))["ball"]})),
         "output.displacement is float32 of shape (3, 45, 3), must be float32 of shape (3, 40, 2)",
@@ -86,7 +97,7 @@ def test_a_plugin_that_does_not_hold_together_is_listed_as_failed(case: str, sit
     found = discover(site)
     assert found.get("ghosting", "3.0.0").state is State.FAILED
     assert reason in found.get("ghosting", "3.0.0").problem
-    assert routing.choose(found, "ghosting").id == "ghosting-2.0.0"
+    assert found.usable("ghosting")[-1].id == "ghosting-2.0.0"
 
 
 BROKEN: dict[str, tuple[Callable[[Plugin], object], str]] = {
@@ -97,6 +108,23 @@ BROKEN: dict[str, tuple[Callable[[Plugin], object], str]] = {
     "shape of nothing": (
         lambda p: p.manifest.update(inputs=[{"name": "receiver", "dtype": "FP32", "shape": [0]}]),
         "inputs.0.shape.0: Input should be greater than 0",
+    ),
+    "no version": (
+        lambda p: p.manifest.update(minimum_ghostback="new"),
+        "minimum_ghostback: Value error, 'new' is not a",
+    ),
+    "made for a newer Ghostback's manifest": (
+        lambda p: p.manifest.update(minimum_ghostback="99.0", something="new"),
+        "manifest.toml: needs Ghostback 99.0 or newer, this is 0.1.0",
+    ),
+    "no instances": (
+        lambda p: p.manifest.update(resources={"instances": 0}),
+        "resources.instances: Input should be greater than 0",
+    ),
+    "another device": (lambda p: p.manifest.update(resources={"device": "tpu"}), "resources.device: Input should be"),
+    "batches above the largest": (
+        lambda p: p.manifest.update(batching={"preferred_sizes": [65]}),
+        "batching.preferred_sizes are above max_batch_size 64",
     ),
     "not even text": (lambda p: p.files.update({"manifest.toml": b"\xff\xfe"}), "manifest.toml is not TOML"),
 }
@@ -112,7 +140,7 @@ def test_a_plugin_whose_manifest_is_broken_is_told_with_the_field(case: str, sit
     found = discover(site)
     assert list(found.broken) == ["bad of bad-models 0.1"]
     assert reason in found.broken["bad of bad-models 0.1"]
-    assert routing.choose(found, "ghosting").id == "ghosting-2.0.0"
+    assert found.usable("ghosting")[-1].id == "ghosting-2.0.0"
 
 
 def test_an_entry_point_to_nothing_is_told(site: Path) -> None:
@@ -126,7 +154,7 @@ def test_an_entry_point_to_nothing_is_told(site: Path) -> None:
         "nowhere of quick-models 0.1": "'no_such_package.at_all' is not a package",
         "attribute of quick-models 0.1": "'real:thing' is not a package",
     }
-    assert routing.choose(found, "ghosting").id == "ghosting-2.0.0"
+    assert found.usable("ghosting")[-1].id == "ghosting-2.0.0"
 
 
 @pytest.mark.parametrize(("one", "other"), [("2.0.0", "2.0.0"), ("2.0", "2.0.0")])
@@ -139,7 +167,7 @@ def test_a_version_brought_twice_is_refused_naming_both_distributions(one: str, 
         twin = found.get("ghosting", version)
         assert twin.state is State.FAILED
         assert "models-a 0.1 and models-b 0.1" in twin.problem
-    assert routing.choose(found, "ghosting").id == "ghosting-1.0.0"
+    assert found.usable("ghosting")[-1].id == "ghosting-1.0.0"
 
 
 def test_the_highest_version_that_works_is_chosen_as_pep_440_orders_them(site: Path) -> None:
@@ -148,11 +176,11 @@ def test_the_highest_version_that_works_is_chosen_as_pep_440_orders_them(site: P
     found = discover(site)
     assert list(found.versions) == [f"ghosting-{v}" for v in ("0.10", "1.9.0", "1.10.0rc1", "1.10.0")]
     for expected in ("1.10.0", "1.10.0rc1", "1.9.0", "0.10"):
-        chosen = routing.choose(found, "ghosting")
+        chosen = found.usable("ghosting")[-1]
         assert chosen.manifest.version == expected
         chosen.fail(f"no more of {expected}")
     with pytest.raises(FailedPrecondition, match=r"no version of ghosting can be used: .*no more of 1\.9\.0"):
-        routing.choose(found, "ghosting")
+        found.usable("ghosting")[-1]
 
 
 def test_a_plugin_changed_on_disk_is_noticed_before_it_is_loaded_again(site: Path) -> None:
@@ -162,3 +190,57 @@ def test_a_plugin_changed_on_disk_is_noticed_before_it_is_loaded_again(site: Pat
     (folder / "model.onnx").write_bytes(b"upgraded in place")
     with pytest.raises(ValueError, match=r"model\.onnx has SHA-256"):
         registry.check_files(found)
+
+
+def test_a_plugin_whose_import_hangs_or_fails_does_no_harm_for_it_is_not_imported(site: Path) -> None:
+    for version, package, code in (("3.0", "hangs", "while True:\n    pass\n"), ("3.1", "fails", "import nothing\n")):
+        (plugin(version).install(site, package, f"{package}-models") / "__init__.py").write_text(code)
+    plugin("4.0").install(site, "last")
+    assert [each.state for each in discover(site).versions.values()] == [State.VERIFIED] * 3
+
+
+def test_a_version_that_is_in_service_stays_when_another_plugin_brings_it_too(site: Path) -> None:
+    plugin("2.0.0").install(site, "first", "models-b")
+    models = discover(site)
+    serving = models.get("ghosting", "2.0.0")
+    plugin("2.0").install(site, "second", "models-a")
+    found = registry.find(plugins.entry_points(site), models)
+    registry.check(found, FEATURE_SETS)
+    models.update(found)
+    assert models.versions == {"ghosting-2.0.0": serving}
+    reason = "brings ghosting-2.0, as models-b 0.1 does already; uninstall one of them"
+    assert models.broken == {"second of models-a 0.1": reason}
+
+
+def test_what_came_what_changed_and_what_went_is_told_and_the_rest_stays_as_it_is(site: Path) -> None:
+    kept = plugin("1.0.0").install(site, "kept")
+    gone = plugin("1.1.0").install(site, "gone", "other-models")
+    changed = plugin("1.2.0").install(site, "changed", "changed-models")
+    models = discover(site)
+    serving = models.get("ghosting", "1.0.0")
+    serving.state = State.READY
+    assert not any(vars(models.update(discover(site))).values())
+    (gone / "manifest.toml").unlink()
+    (changed / "model.onnx").unlink()
+    plugin("1.3.0").install(site, "new", "new-models")
+    changes = models.update(discover(site))
+    assert {kind: [each.id for each in versions] for kind, versions in vars(changes).items()} == {
+        "added": ["ghosting-1.3.0"],
+        "changed": ["ghosting-1.2.0"],
+        "removed": ["ghosting-1.1.0"],
+    }
+    assert models.get("ghosting", "1.0.0") is serving
+    assert (serving.state, serving.folder) == (State.READY, kept)
+
+
+def test_a_version_whose_feature_set_cannot_be_asked_for_yet_waits(site: Path) -> None:
+    plugin("2.0.0").install(site, "one")
+    other = plugin("3.0.0")
+    other.manifest["feature_set"] = "ghosting-screened@1"
+    other.install(site, "other", "other-models")
+    found = registry.find(plugins.entry_points(site))
+    registry.check(found, FEATURE_SETS, {"ghosting-screened@1": "features does not answer"})
+    waiting = found.get("ghosting", "3.0.0")
+    assert waiting.state is State.DISCOVERED
+    assert waiting.problem == "needs feature set ghosting-screened@1: features does not answer"
+    assert found.usable("ghosting")[-1].id == "ghosting-2.0.0"

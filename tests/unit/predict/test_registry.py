@@ -11,7 +11,7 @@ import pytest
 import ghostback_models.live.scene_transformer as built_in
 from services.common.errors import FailedPrecondition, NotFound
 from services.features.feature_sets import FEATURE_SETS
-from services.predict import registry, repository, routing
+from services.predict import registry, repository
 from services.predict.registry import Registry, State
 
 BUILT_IN = Path(next(iter(built_in.__path__)))
@@ -60,7 +60,7 @@ def test_the_built_in_model_is_found_and_whole() -> None:
 def test_a_version_that_cannot_work_is_listed_as_failed(plugins: Path, edit: tuple[str, str], problem: str) -> None:
     found = discover(add(plugins, "plugin_a", edit), add(plugins, "plugin_b", ('"2.0.0"', '"2.1.0"')))
     assert problem in found.get("ghosting", "2.0.0").problem
-    assert routing.choose(found, "ghosting").id == "ghosting-2.1.0"
+    assert found.usable("ghosting")[-1].id == "ghosting-2.1.0"
 
 
 def test_an_artifact_that_was_changed_is_refused(plugins: Path) -> None:
@@ -96,13 +96,13 @@ def test_the_same_version_brought_twice_is_refused_in_both(plugins: Path) -> Non
     found = discover(add(plugins, "plugin_a"), add(plugins, "plugin_b"))
     assert "brought twice" in found.get("ghosting", "2.0.0").problem
     with pytest.raises(FailedPrecondition, match="brought twice"):
-        routing.choose(found, "ghosting")
+        found.usable("ghosting")[-1]
 
 
 def test_the_highest_version_is_chosen_by_number_and_not_by_letter(plugins: Path) -> None:
     versions = ["1.9.0", "1.10.0", "1.10.0rc1"]
     points = [add(plugins, f"plugin_{i}", ('"2.0.0"', f'"{v}"')) for i, v in enumerate(versions)]
-    assert routing.choose(discover(*points), "ghosting").id == "ghosting-1.10.0"
+    assert discover(*points).usable("ghosting")[-1].id == "ghosting-1.10.0"
 
 
 def test_what_is_not_there_is_told() -> None:
@@ -110,7 +110,7 @@ def test_what_is_not_there_is_told() -> None:
     with pytest.raises(NotFound, match=r"there are ghosting-0\.1\.0"):
         found.get("ghosting", "7")
     with pytest.raises(NotFound, match="no model 'other'"):
-        routing.choose(found, "other")
+        found.usable("other")
 
 
 def test_the_repository_is_what_triton_reads(tmp_path: Path) -> None:

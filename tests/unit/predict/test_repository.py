@@ -1,5 +1,6 @@
 """What Triton is given to read."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from tritonclient.grpc import model_config_pb2 as pb
 
 from services.features.feature_sets import FEATURE_SETS
 from services.predict import registry, repository
+from services.predict.manifest import Manifest
 from services.predict.registry import ModelVersion
 from tests import plugins
 
@@ -60,3 +62,42 @@ def test_only_what_differs_is_written_again(file: str, version: ModelVersion, mo
         spoil()
         assert repository.write(models, version)
         assert path.read_bytes() == right
+
+
+def test_what_the_manifest_says_of_devices_and_batches_is_told_to_triton(version: ModelVersion) -> None:
+    said = {
+        "resources": {"instances": 2, "device": "gpu", "tensorrt": "FP16"},
+        "batching": {"max_queue_delay_us": 900, "preferred_sizes": [16, 32]},
+    }
+    version.manifest = Manifest.model_validate(version.manifest.model_dump() | said)
+    config = repository.config_of(version)
+    assert [(group.count, group.kind) for group in config.instance_group] == [(2, pb.ModelInstanceGroup.KIND_GPU)]
+    assert config.dynamic_batching.max_queue_delay_microseconds == 900
+    assert list(config.dynamic_batching.preferred_batch_size) == [16, 32]
+    (accelerator,) = config.optimization.execution_accelerators.gpu_execution_accelerator
+    assert (accelerator.name, dict(accelerator.parameters)) == ("tensorrt", {"precision_mode": "FP16"})
+
+
+def test_a_model_that_is_taken_out_leaves_nothing(version: ModelVersion, models: Path) -> None:
+    repository.write(models, version)
+    assert repository.holds(models, version)
+    for _ in range(2):
+        repository.remove(models, version)
+        assert not list(models.iterdir())
+        assert not repository.holds(models, version)
+
+
+async def test_one_at_a_time_works_on_a_model_and_others_go_on(models: Path) -> None:
+    done = []
+
+    async def work(model: str, name: str) -> None:
+        async with repository.locked(models, model):
+            done.append(name)
+
+    async with repository.locked(models, "a"):
+        waiting = asyncio.create_task(work("a", "second"))
+        await asyncio.wait_for(work("b", "other model"), 5)
+        assert not waiting.done()
+        done.append("first")
+    await asyncio.wait_for(waiting, 5)
+    assert done == ["other model", "first", "second"]
