@@ -19,6 +19,7 @@ BINS = 25
 """The middle one holds what is within 0.25 of 0; the others grow to tens of units; the last two are open."""
 _BINS_AN_E_FOLD = 2
 _LEAST_SHARE = 0.1
+_MIXED = 0.1
 
 Histogram = Sequence[float]
 
@@ -46,19 +47,30 @@ def stability_index(reference: Histogram, candidate: Histogram, alpha: float) ->
     """The PSI of two histograms of calls, valid however often it is looked at.
 
     By the delta method: to first order the index is a mean over the calls of either, and what the noise of so many
-    calls adds to it on average is taken off the estimate and off the lower bound.
+    calls adds to it on average is taken off the estimate and off the lower bound. The lower bound is that of shares
+    mixed with a tenth of their mean, which only lowers the index, so that bins that one of them hardly has do not
+    make it vague.
     """
     counts = np.array([reference, candidate])
     n = counts.sum(axis=1, keepdims=True)
     if (n < 1).any():
         return Interval(math.nan, 0.0, math.inf)
     counts = np.add.reduceat(counts, _starts((counts / n).mean(axis=0)), axis=1)
-    q, p = (counts + counts.sum(axis=0) / n.sum()) / (n + 1)
-    index = float(((p - q) * np.log(p / q)).sum())
-    noise = (len(p) - 1) * float((1 / n).sum())
-    variance = [_variance(each, np.log(each / other) - other / each) for each, other in ((q, p), (p, q))]
-    width = sequential.half_width(float(n[1, 0]), alpha) * math.sqrt(variance[1] + variance[0] * n[1, 0] / n[0, 0])
-    return Interval(max(0.0, index - noise), max(0.0, index - noise - width), index + width)
+    shares = (counts + counts.sum(axis=0) / n.sum()) / (n + 1)
+    noise = (counts.shape[1] - 1) * float((1 / n).sum())
+    looks = sequential.half_width(float(n[1, 0]), alpha)
+    index, deviation = _index(shares, n)
+    least, least_deviation = _index((1 - _MIXED) * shares + _MIXED * shares.mean(axis=0), n)
+    return Interval(
+        max(0.0, index - noise), max(0.0, least - noise - looks * least_deviation), index + looks * deviation
+    )
+
+
+def _index(shares: NDArray[np.float64], n: NDArray[np.float64]) -> tuple[float, float]:
+    """The index of two rows of shares, and its standard deviation times the root of the second row's n."""
+    q, p = shares
+    q_deviates, p_deviates = (_variance(a, np.log(a / b) - b / a) for a, b in ((q, p), (p, q)))
+    return float(((p - q) * np.log(p / q)).sum()), math.sqrt(p_deviates + q_deviates * n[1, 0] / n[0, 0])
 
 
 def _starts(shares: NDArray[np.float64]) -> list[int]:
