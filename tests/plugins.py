@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, distributions
 from pathlib import Path
@@ -22,17 +22,46 @@ RELEASE = FEATURE_SET.observed
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
-def follower(takes: str = "receiver") -> bytes:
-    """An ONNX model whose ghosts go where the receiver is: the receiver's places after the release."""
+def follower(takes: str = "receiver", then: Sequence[onnx.NodeProto] = ()) -> bytes:
+    """An ONNX model whose ghosts go where the receiver is: the receiver's places after the release.
+
+    Args:
+        takes: name of its input.
+        then: what makes `displacement` of these places, named `places`; nothing when not given.
+    """
     shapes = {takes: list(FEATURE_SET.tensors[1].shape), "displacement": [FEATURE_SET.horizon, 2]}
     value = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, ["rows", *shapes[n]]) for n in shapes}
     bounds = {"start": [RELEASE, 0], "end": [RELEASE + FEATURE_SET.horizon, 2], "axes": [1, 2]}
     constants = [helper.make_tensor(n, TensorProto.INT64, [2], v) for n, v in bounds.items()]
-    nodes = [helper.make_node("Slice", [takes, *bounds], ["displacement"])]
+    nodes = [helper.make_node("Slice", [takes, *bounds], ["places" if then else "displacement"]), *then]
     graph = helper.make_graph(nodes, "follower", [value[takes]], [value["displacement"]], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def never_finite() -> bytes:
+    """A follower that answers with infinity."""
+    nodes = [
+        helper.make_node("Sub", ["places", "places"], ["nothing"]),
+        helper.make_node("Reciprocal", ["nothing"], ["displacement"]),
+    ]
+    return follower(then=nodes)
+
+
+def slow(products: int) -> bytes:
+    """A follower that multiplies some large matrices first, about a tenth of a second each."""
+    size = helper.make_tensor("size", TensorProto.INT64, [2], [1200, 1200])
+    nodes = [
+        helper.make_node("ReduceMean", ["places"], ["mean"], keepdims=0),
+        helper.make_node("Sub", ["mean", "mean"], ["zero"]),
+        helper.make_node("Constant", [], ["size"], value=size),
+        helper.make_node("Expand", ["zero", "size"], ["product0"]),
+        *(helper.make_node("MatMul", [f"product{i}", f"product{i}"], [f"product{i + 1}"]) for i in range(products)),
+        helper.make_node("ReduceMax", [f"product{products}"], ["most"], keepdims=0),
+        helper.make_node("Add", ["places", "most"], ["displacement"]),
+    ]
+    return follower(then=nodes)
 
 
 def follow(inputs: Arrays) -> Arrays:

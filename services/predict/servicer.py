@@ -34,6 +34,10 @@ class PredictServicer:
         """Predict the ghosts of one play."""
         requests.at_most(request, target_ids=16, defender_ids=32)
         version = self._version(request.model or _DEFAULT_MODEL)
+        with version.in_use():
+            return await self._draw(request, version)
+
+    async def _draw(self, request: pb.PredictGhostsRequest, version: ModelVersion) -> Message:
         features = await self._features.call(
             "ComputeFeatures",
             wire.view(features_service_pb2.ComputeFeaturesRequest)(

@@ -1,0 +1,342 @@
+"""Model versions come and go while predict serves: listed, loaded, unloaded, reloaded, found and removed."""
+
+import asyncio
+import os
+import shutil
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import numpy as np
+import pytest
+import tritonclient.grpc.aio as triton_grpc
+from onnx import TensorProto, helper, numpy_helper
+
+from deploy.triton import launcher
+from deploy.triton.launcher import Triton
+from ghostback import wire
+from ghostback.client import Addresses, Client
+from ghostback.play import Play
+from ghostback.predict.v1 import predict_service_pb2 as pb
+from services.features.feature_sets import TensorSpec
+from services.features.screening import screened
+from services.features.screening.screened import Provenance, ScreenedSet
+from simulator.game import simulate_game
+from tests import plugins
+from tests.failures import Failure, failure
+from tests.plugins import plugin
+from tests.processes import Server, running
+
+NOBODY = "127.0.0.1:1"
+SECONDS = 30.0
+SCREENED = ScreenedSet(
+    name="ghosting-screened",
+    version=1,
+    description="a defender's velocity",
+    setting="retrospective",
+    rate=10.0,
+    observed=5,
+    horizon=10,
+    row="defender",
+    tensors=(TensorSpec("features", (2,), ("defender_vx yd/s", "defender_vy yd/s")),),
+    mean=(0.0, 0.0),
+    scale=(1.0, 1.0),
+    provenance=Provenance(("games/1", "games/2"), 900, 7, "a test", 200, 1.0, 1.01),
+)
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """A running predict service and what it stands on."""
+
+    client: Client
+    server: Server
+    triton: Triton
+    repository: Path
+    feature_sets: Path
+    flags: tuple[str, ...]
+
+    async def models(self, method: str, **fields: Any) -> Any:
+        """Call ModelService."""
+        request = wire.view(getattr(pb, f"{method}Request"))(**fields)
+        return await getattr(self.client.models, method)(request, timeout=SECONDS)
+
+    async def refused(self, method: str, **fields: Any) -> Failure:
+        """Call ModelService in vain."""
+        with pytest.raises(grpc.aio.AioRpcError) as error:
+            await self.models(method, **fields)
+        return failure(error.value)
+
+    async def version(self, version: str) -> Any:
+        """What is said of a version of `ghosting`."""
+        return (await self.models("GetModelVersion", name=name(version))).model_version
+
+    async def loaded(self, version: str) -> bool:
+        """Whether Triton has a version of `ghosting`."""
+        async with triton_grpc.InferenceServerClient(self.triton.ports.grpc_address) as client:
+            return bool(await client.is_model_ready(f"ghosting-{version}", "1"))
+
+
+def name(version: str) -> str:
+    return f"models/ghosting/versions/{version}"
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(SECONDS):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def play() -> Play:
+    return next(play for play in simulate_game(31, 6).plays if play.forward_pass)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder on the import path of processes started here."""
+    site = tmp_path_factory.mktemp("site")
+    plugin("0.11.0").install(site, "follower", "follower-models")
+    (plugin("0.12.0").install(site, "broken", "broken-models") / "manifest.toml").write_text("version = ")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(site), prepend=os.pathsep)
+        yield site
+
+
+@pytest.fixture(scope="module")
+async def predicting(tmp_path_factory: pytest.TempPathFactory, site: Path) -> AsyncIterator[Predicting]:
+    folder = tmp_path_factory.mktemp("triton")
+    repository, feature_sets = folder / "models", folder / "feature-sets"
+    repository.mkdir()
+    async with (
+        launcher.running(Path(__file__).parents[2] / ".venv-triton", repository, folder / "log") as triton,
+        running("services.features", f"--ingest={NOBODY}", f"--feature-sets={feature_sets}") as features,
+    ):
+        flags = (
+            f"--features={features.address}",
+            f"--triton={triton.ports.grpc_address}",
+            f"--model-repository={repository}",
+            "--rescan-seconds=0.2",
+            "--probe-seconds=0.2",
+        )
+        async with running("services.predict", *flags) as server:
+            async with Client(Addresses(NOBODY, NOBODY, server.address, NOBODY)) as client:
+                yield Predicting(client, server, triton, repository, feature_sets, flags)
+
+
+async def test_models_are_listed_page_by_page_with_the_fields_asked_for(predicting: Predicting) -> None:
+    listed, token = [], ""
+    while not listed or token:
+        page = await predicting.models("ListModels", page_size=1, page_token=token, read_mask={"paths": ["name"]})
+        assert len(page.models) == 1
+        listed += page.models
+        token = page.next_page_token
+    assert [str(each).strip() for each in listed] == [
+        'name: "models/ghosting"',
+        'name: "models/ghosting-retrospective"',
+    ]
+    model = (await predicting.models("GetModel", name="models/ghosting")).model
+    assert name("0.11.0") in model.model_versions
+    assert model.serving_version == name("2.0.0")
+    told = await predicting.models("ListModelVersions", parent="models/ghosting", read_mask={"paths": ["state"]})
+    assert len(told.model_versions) == len(model.model_versions)
+    assert not any(each.name for each in told.model_versions)
+
+
+async def test_a_plugin_too_broken_to_know_its_model_is_told(predicting: Predicting) -> None:
+    (broken,) = (await predicting.models("ListModels")).broken_plugins
+    assert broken.plugin == "broken of broken-models 0.1"
+    assert "manifest.toml is not TOML" in broken.description
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "code", "where"),
+    [
+        ("ListModels", {"page_size": -1}, "INVALID_ARGUMENT", "page_size"),
+        ("ListModels", {"read_mask": {"paths": ["colour"]}}, "INVALID_ARGUMENT", "read_mask"),
+        ("ListModelVersions", {"page_token": "other"}, "INVALID_ARGUMENT", "page_token"),
+        ("ListModelVersions", {"parent": "ghosting"}, "INVALID_ARGUMENT", "parent"),
+        ("GetModelVersion", {"name": "models/ghosting"}, "INVALID_ARGUMENT", "name"),
+        ("GetModel", {"name": "models/other"}, "NOT_FOUND", None),
+        ("LoadModelVersion", {"name": "models/ghosting/versions/7"}, "NOT_FOUND", None),
+        ("UnloadModelVersion", {"name": "models/ghosting/versions/7"}, "NOT_FOUND", None),
+        ("ReloadModelVersion", {"name": "models/ghosting/versions/7"}, "NOT_FOUND", None),
+    ],
+)
+async def test_what_is_wrong_with_a_request_is_told(
+    predicting: Predicting, method: str, fields: dict[str, Any], code: str, where: str | None
+) -> None:
+    told = await predicting.refused(method, **fields)
+    assert told.code == code
+    assert list(told.fields) == ([where] if where else [])
+
+
+async def test_a_version_is_loaded_and_unloaded_on_request_and_loaded_again_by_a_call(
+    predicting: Predicting, play: Play
+) -> None:
+    loaded = (await predicting.models("LoadModelVersion", name=name("0.11.0"))).model_version
+    assert loaded.state == pb.MODEL_VERSION_STATE_READY
+    assert await predicting.loaded("0.11.0")
+    unloaded = (await predicting.models("UnloadModelVersion", name=name("0.11.0"))).model_version
+    assert unloaded.state == pb.MODEL_VERSION_STATE_VERIFIED
+    assert not (predicting.repository / "ghosting-0.11.0").exists()
+    assert not await predicting.loaded("0.11.0")
+    assert (await predicting.client.predict_ghosts(play, model=name("0.11.0"))).ghosts
+    assert await predicting.loaded("0.11.0")
+
+
+async def test_a_version_that_is_unloaded_finishes_its_calls_first(
+    predicting: Predicting, site: Path, play: Play
+) -> None:
+    plugin("0.5.0", plugins.slow(12)).install(site, "slow", "slow-models")
+    await predicting.models("RescanModels")
+    await predicting.models("LoadModelVersion", name=name("0.5.0"))
+    call = asyncio.create_task(predicting.client.predict_ghosts(play, model=name("0.5.0")))
+
+    async def in_flight() -> bool:
+        page = (await asyncio.to_thread(urllib.request.urlopen, predicting.server.metrics)).read().decode()
+        return 'in_flight{method="/ghostback.predict.v1.PredictService/PredictGhosts"} 1.0' in page
+
+    async def draining() -> bool:
+        return (await predicting.version("0.5.0")).state == pb.MODEL_VERSION_STATE_DRAINING
+
+    await until(in_flight)
+    unloading = asyncio.create_task(predicting.models("UnloadModelVersion", name=name("0.5.0")))
+    await until(draining)
+    assert not call.done()
+    assert await predicting.loaded("0.5.0")
+    await unloading
+    assert call.done()
+    assert (await call).ghosts
+    assert not await predicting.loaded("0.5.0")
+
+
+async def test_another_replica_leaves_a_version_unloaded(predicting: Predicting) -> None:
+    async with running("services.predict", *predicting.flags) as server:
+        async with Client(Addresses(predict=server.address)) as client:
+            replica = Predicting(
+                client, server, predicting.triton, predicting.repository, predicting.feature_sets, predicting.flags
+            )
+            await predicting.models("LoadModelVersion", name=name("0.11.0"))
+            await replica.models("LoadModelVersion", name=name("0.11.0"))
+            await predicting.models("UnloadModelVersion", name=name("0.11.0"))
+
+            async def let_go() -> bool:
+                return (await replica.version("0.11.0")).state == pb.MODEL_VERSION_STATE_VERIFIED
+
+            await until(let_go)
+            assert "unloaded by another replica" in server.log.read_text()
+            assert not await predicting.loaded("0.11.0")
+
+
+async def test_a_plugin_that_was_repaired_is_served_after_a_reload(predicting: Predicting, site: Path) -> None:
+    good = plugin("0.6.0")
+    wrong = plugin("0.6.0", plugins.never_finite())
+    folder = wrong.install(site, "repaired", "repaired-models")
+    await predicting.models("RescanModels")
+    told = await predicting.refused("LoadModelVersion", name=name("0.6.0"))
+    assert (told.code, told.reason) == ("FAILED_PRECONDITION", "MODEL_VERSION_UNUSABLE")
+    assert "it does not answer the golden example" in told.message
+    assert "not finite" in told.message
+    failed = await predicting.version("0.6.0")
+    assert failed.state == pb.MODEL_VERSION_STATE_FAILED
+    assert failed.state_description in told.message
+    (folder / "model.onnx").write_bytes(good.files["model.onnx"])
+    told = await predicting.refused("ReloadModelVersion", name=name("0.6.0"))
+    assert "model.onnx has SHA-256" in told.message
+    shutil.rmtree(folder)
+    (site / "repaired_models-0.1.dist-info" / "entry_points.txt").unlink()
+    good.install(site, "repaired", "repaired-models")
+    reloaded = (await predicting.models("ReloadModelVersion", name=name("0.6.0"))).model_version
+    assert (reloaded.state, reloaded.state_description) == (pb.MODEL_VERSION_STATE_READY, "")
+
+
+async def test_a_version_is_reloaded_under_load_and_no_call_fails(predicting: Predicting, play: Play) -> None:
+    done = asyncio.Event()
+
+    async def calls() -> int:
+        n = 0
+        while not done.is_set():
+            assert (await predicting.client.predict_ghosts(play, model=name("0.11.0"))).ghosts
+            n += 1
+        return n
+
+    async with asyncio.TaskGroup() as group:
+        callers = [group.create_task(calls()) for _ in range(4)]
+        for _ in range(3):
+            await predicting.models("ReloadModelVersion", name=name("0.11.0"))
+        done.set()
+    assert all(caller.result() for caller in callers)
+
+
+async def test_plugins_are_found_and_missed_without_being_told(predicting: Predicting, site: Path, play: Play) -> None:
+    folder = plugin("0.7.0").install(site, "comes", "comes-models")
+
+    async def listed() -> bool:
+        model = (await predicting.models("GetModel", name="models/ghosting")).model
+        return name("0.7.0") in model.model_versions
+
+    async def missed() -> bool:
+        return not await listed() and not await predicting.loaded("0.7.0")
+
+    await until(listed)
+    assert (await predicting.client.predict_ghosts(play, model=name("0.7.0"))).ghosts
+    shutil.rmtree(folder)
+    shutil.rmtree(site / "comes_models-0.1.dist-info")
+    await until(missed)
+    assert not (predicting.repository / "ghosting-0.7.0").exists()
+
+
+async def test_a_plugin_that_brings_a_version_in_service_is_refused_and_the_version_stays(
+    predicting: Predicting, site: Path, play: Play
+) -> None:
+    folder = plugin("2.0.0").install(site, "rival", "rival-models")
+    try:
+        told = await predicting.models("RescanModels")
+        assert "brings ghosting-2.0.0, as ghostback-models 0.1.0 does already" in str(told.broken_plugins)
+        assert (await predicting.client.predict_ghosts(play)).model_version == name("2.0.0")
+    finally:
+        shutil.rmtree(folder)
+        shutil.rmtree(site / "rival_models-0.1.dist-info")
+
+
+async def test_a_model_of_a_screened_feature_set_is_served_once_features_knows_the_set(
+    predicting: Predicting, site: Path, play: Play
+) -> None:
+    inputs = {"features": np.array([[1, 2], [0, -3]], np.float32)}
+    runs_on = {"displacement": inputs["features"][:, None] * np.arange(1, 11, dtype=np.float32)[:, None] / 10}
+    plugin("0.8.0", run_on(), inputs, runs_on, SCREENED).install(site, "of_screened", "screened-models")
+    await predicting.models("RescanModels")
+    unknown = await predicting.version("0.8.0")
+    assert unknown.state == pb.MODEL_VERSION_STATE_FAILED
+    assert unknown.state_description == "needs feature set ghosting-screened@1, which is not known here"
+    predicting.feature_sets.mkdir(exist_ok=True)
+    (predicting.feature_sets / f"{SCREENED.id}.json").write_text(screened.to_document(SCREENED))
+    changed = await predicting.models("RescanModels")
+    assert list(changed.changed_model_versions) == [name("0.8.0")]
+    prediction = await predicting.client.predict_ghosts(play, model=name("0.8.0"))
+    batch = screened.compute(play, SCREENED)
+    for ghost, velocity in zip(prediction.ghosts, batch.tensors["features"], strict=True):
+        way = ghost.path[-1] - ghost.path[0]
+        np.testing.assert_allclose(way, batch.direction * velocity * (len(ghost.path) - 1) / 10, atol=1e-3)
+
+
+def run_on() -> bytes:
+    """An ONNX model of defenders who run on as they did for ten steps."""
+    value = {
+        "features": helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", 2]),
+        "displacement": helper.make_tensor_value_info("displacement", TensorProto.FLOAT, ["rows", 10, 2]),
+    }
+    nodes = [
+        helper.make_node("Unsqueeze", ["features", "axis"], ["velocity"]),
+        helper.make_node("Mul", ["velocity", "seconds"], ["displacement"]),
+    ]
+    seconds = np.repeat(np.arange(1, 11, dtype=np.float32)[:, None] / 10, 2, axis=1)
+    constants = [numpy_helper.from_array(seconds, "seconds"), numpy_helper.from_array(np.array([1]), "axis")]
+    graph = helper.make_graph(nodes, "run_on", [value["features"]], [value["displacement"]], constants)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    return bytes(model.SerializeToString())
