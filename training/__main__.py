@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -10,79 +11,63 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from training import evaluate, export, fit, scenes, tracking
+from ghostback.bigdatabowl import BigDataBowlError
+from training import evaluate, export, tracking, trial
 from training.fit import Options
 from training.zoo import MODELS, ZOO
-
-DEFAULTS = Options()
-TRAIN_SEEDS = range(10_000, 10_120)
-VALIDATION_SEEDS = range(20_000, 20_012)
-TEST_SEEDS = range(30_000, 30_012)
 
 
 def main() -> None:
     """Parse the command line, train, evaluate and write the plugin."""
     parser = argparse.ArgumentParser(
         prog="python -m training",
-        description="Train a built-in model version on simulated games, evaluate it on others, and write its plugin.",
+        description="Train a built-in model version on games, evaluate it on others, and write its plugin.",
         epilog="example: python -m training scene_transformer --setting live --games 24 --epochs 6 --out out/plugin",
     )
     parser.add_argument("name", choices=ZOO, help="the model version")
-    parser.add_argument("--setting", choices=("live", "retrospective"), default="live", help="default: live")
-    parser.add_argument("--out", type=Path, help="folder of the plugin (default: its place in models/)")
-    parser.add_argument("--games", type=int, default=len(TRAIN_SEEDS), help="games to train on (default: 120)")
-    parser.add_argument(
-        "--epochs", type=int, default=DEFAULTS.epochs, help=f"passes over them (default: {DEFAULTS.epochs})"
-    )
-    parser.add_argument(
-        "--patience",
-        type=int,
-        default=DEFAULTS.patience,
-        help=f"stop after so many epochs without a better validation error (default: {DEFAULTS.patience})",
-    )
+    trial.add_arguments(parser)
     parser.add_argument("--seed", type=int, default=1, help="seed of weights and shuffling (default: 1)")
-    parser.add_argument("--cache", type=Path, default=Path("build/training"), help="where scenes and checkpoints are")
-    parser.add_argument("--mlflow", default="", metavar="URI", help="where MLflow keeps runs (default: build/mlflow)")
+    parser.add_argument("--out", type=Path, help="folder of the plugin (default: its place in models/)")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads(), help="threads (default: all cores)")
     parser.add_argument("--json", action="store_true", help="print the metrics as one line of JSON")
     arguments = parser.parse_args()
-
     started = time.monotonic()
     torch.set_num_threads(arguments.threads)
-    entry, setting = ZOO[arguments.name], arguments.setting
-    seeds = TRAIN_SEEDS[: arguments.games]
-    command = f"python -m training {entry.name} --setting {setting}"
-    if entry.learning_rate:
-        command += f" --games {arguments.games} --epochs {arguments.epochs} --seed {arguments.seed}"
-        command += f" --patience {arguments.patience}"
-    provenance = {
-        "data": f"simulated games of {scenes.PLAYS_A_GAME} plays: train {seeds[0]}-{seeds[-1]}, "
-        f"validation {VALIDATION_SEEDS[0]}-{VALIDATION_SEEDS[-1]}, test {TEST_SEEDS[0]}-{TEST_SEEDS[-1]}",
-        "command": command,
-    }
-    parameters = provenance | {"version": entry.version, "learning_rate": entry.learning_rate, "batch": fit.BATCH}
-    parameters |= {name: getattr(arguments, name) for name in ("games", "epochs", "seed", "patience")}
-    run = f"{entry.name}-{setting}-{len(seeds)}-{arguments.epochs}-{arguments.seed}"
-    checkpoint = arguments.cache / scenes.source_digest() / f"{run}.pt"
-    out = arguments.out or Path("models/ghostback_models") / setting / entry.name
-    test = scenes.of_seeds(TEST_SEEDS, setting, arguments.cache, with_what_ifs=True)
-    with tracking.run(MODELS[setting], run, parameters, arguments.mlflow, resumed=checkpoint.exists()):
-        torch.manual_seed(arguments.seed)
-        network = entry.build()
-        if entry.learning_rate:
-            train = scenes.of_seeds(seeds, setting, arguments.cache)
-            validation = scenes.of_seeds(VALIDATION_SEEDS, setting, arguments.cache)
-            options = Options(arguments.epochs, arguments.patience, arguments.seed, checkpoint, tracking.log_epoch)
-            entry.fit(network, train, validation, entry.learning_rate, options)
-            fit.calibrate(network, validation)
-        metrics = evaluate.report(test, *fit.predict(network, test))
-        tracking.log_report(metrics)
-        export.write_plugin(out, entry, setting, network, test, metrics, provenance)
-        tracking.log_plugin(out)
+    try:
+        metrics = _train(arguments)
+    except (BigDataBowlError, OSError, ValueError) as error:
+        sys.exit(f"error: {error}")
     if arguments.json:
         print(json.dumps(metrics))  # noqa: T201
     else:
-        _show(entry.name, metrics, time.monotonic() - started)
+        _show(arguments.name, metrics, time.monotonic() - started)
+
+
+def _train(arguments: argparse.Namespace) -> dict[str, Any]:
+    entry, setting, source = ZOO[arguments.name], arguments.setting, trial.data_of(arguments)
+    run = trial.name_of(entry, source, arguments, arguments.seed)
+    checkpoint = trial.checkpoint_of(run, arguments.cache)
+    options = Options(arguments.epochs, arguments.patience, arguments.seed, checkpoint, tracking.log_epoch)
+    provenance = {"data": source.description, "command": _command(arguments)}
+    parameters = trial.parameters_of(entry, source, options)
+    out = arguments.out or Path("models/ghostback_models") / setting / entry.name
+    with tracking.run(MODELS[setting], run, parameters, arguments.mlflow, resumed=checkpoint.exists()):
+        network, metrics = trial.train(entry, source, options)
+        tracking.log_report(metrics)
+        export.write_plugin(out, entry, setting, network, source.part("test"), metrics, provenance)
+        tracking.log_plugin(out)
+    return metrics
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """What makes the same again."""
+    command = f"python -m training {arguments.name} --setting {arguments.setting}"
+    if arguments.data:
+        command += f" --data {arguments.data.name}"
+    if ZOO[arguments.name].learning_rate:
+        names = ("epochs", "seed", "patience") if arguments.data else ("games", "epochs", "seed", "patience")
+        command += "".join(f" --{name} {getattr(arguments, name)}" for name in names)
+    return command
 
 
 def _show(name: str, metrics: dict[str, Any], seconds: float) -> None:

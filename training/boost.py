@@ -52,7 +52,7 @@ def fit(network: StepTrees, train: Scenes, validation: Scenes, learning_rate: fl
         "seed": options.seed,
         "num_threads": torch.get_num_threads(),
     }
-    for knot in track(KNOTS, "growing trees"):
+    for knot in track(KNOTS, "growing trees", disable=not options.show):
         rows, held_rows = counts[:, knot - 1], held[2][:, knot - 1]
         if knot not in grown:
             if rows.sum() < LEAST_ROWS or not held_rows.any():

@@ -32,6 +32,7 @@ class Options:
         seed: of shuffling and mirroring.
         checkpoint: file that the state is written to after each epoch, and read from where it is there.
         log: told the number of each epoch, from 1, and its figures.
+        show: whether to show progress.
     """
 
     epochs: int = 12
@@ -39,6 +40,7 @@ class Options:
     seed: int = 1
     checkpoint: Path | None = None
     log: Callable[[int, dict[str, float]], None] | None = None
+    show: bool = True
 
 
 def fit(
@@ -75,10 +77,10 @@ def fit(
         network.load_state_dict(state["network"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
-    with Progress() as progress:
+    with Progress(disable=not options.show) as progress:
         bar = progress.add_task("training", total=epochs * batches, completed=len(history) * batches)
         for epoch in range(len(history), epochs):
-            if _epochs_without_gain(history) >= options.patience:
+            if history and _epochs_without_gain(history) >= options.patience:
                 progress.update(bar, description=f"stopped after {epoch} epochs")
                 break
             shuffle = np.random.default_rng([options.seed, epoch])
@@ -110,7 +112,7 @@ def fit(
 def _epochs_without_gain(history: list[tuple[float, float]]) -> int:
     """How many epochs ago the validation error was least."""
     errors = [rmse for _, rmse in history]
-    return len(errors) - 1 - errors.index(min(errors)) if errors else 0
+    return len(errors) - 1 - errors.index(min(errors))
 
 
 def predict(network: SceneNetwork, scenes: Scenes) -> tuple[Float, Float | None]:

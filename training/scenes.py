@@ -2,13 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
-from functools import partial
 from pathlib import Path
 from typing import Self
 
 import numpy as np
+from distributed import as_completed
 from numpy.typing import NDArray
 from rich.progress import track
 
@@ -22,6 +21,7 @@ from services.features import feature_sets, tensors
 from services.features.scene import SIDE
 from services.features.tensors import FeatureBatch
 from simulator.game import SimulatedGame, simulate_game
+from training import cluster
 
 PLAYS_A_GAME = 150
 
@@ -159,22 +159,30 @@ def of_seed(seed: int, setting: str, with_what_ifs: bool) -> Scenes:
     return Scenes.concatenate(scenes + (what_ifs(simulated, setting, seed) if with_what_ifs else []))
 
 
-def of_seeds(seeds: Sequence[int], setting: str, cache: Path, with_what_ifs: bool = False) -> Scenes:
-    """The scenes of simulated games, made by all cores and kept in a cache folder.
+def of_seeds(
+    seeds: Sequence[int], setting: str, cache: Path, with_what_ifs: bool = False, scheduler: str = ""
+) -> Scenes:
+    """The scenes of simulated games, made by a Dask cluster and kept in a cache folder.
 
     Args:
         seeds: one a game.
         setting: `live` or `retrospective`.
         cache: folder; scenes that this very code made before are read from it.
         with_what_ifs: whether to add every what-if.
+        scheduler: address of the cluster's scheduler; empty for the cores of this machine.
+
+    Raises:
+        OSError: nothing answers at the address.
     """
     kind = "what-ifs" if with_what_ifs else "actual"
     path = cache / f"{setting}-{kind}-{source_digest()}-{seeds[0]}-{seeds[-1]}-{len(seeds)}.npz"
     if not path.exists():
         cache.mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor() as pool:
-            made = pool.map(partial(of_seed, setting=setting, with_what_ifs=with_what_ifs), seeds)
-            scenes = Scenes.concatenate(list(track(made, f"simulating {len(seeds)} games", total=len(seeds))))
+        client = cluster.client(scheduler)
+        made = client.map(of_seed, seeds, setting=setting, with_what_ifs=with_what_ifs)
+        for _ in track(as_completed(made), f"simulating {len(seeds)} games", total=len(seeds)):
+            pass
+        scenes = Scenes.concatenate(client.gather(made))
         np.savez(path, **{f.name: getattr(scenes, f.name) for f in fields(Scenes)})
     with np.load(path) as stored:
         return Scenes(**stored)

@@ -12,13 +12,27 @@ Season, week and game stand in the folder names only; readers that know Hive par
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 
-from ghostback.play import SAMPLE_DTYPES, Game, Play, Samples
+from ghostback.play import (
+    SAMPLE_DTYPES,
+    Event,
+    Game,
+    Participant,
+    ParticipantKind,
+    Pass,
+    PassOutcome,
+    Play,
+    PlayState,
+    Samples,
+    Situation,
+)
 
 TABLES = ("plays", "participants", "samples", "quarantine")
 _PASS: dict[str, type[pl.DataType]] = {
@@ -105,6 +119,59 @@ def write(folder: Path, game: Game, tables: dict[str, pl.DataFrame]) -> list[Pat
         finally:
             aside.unlink(missing_ok=True)
     return written
+
+
+def read(folder: Path) -> Iterator[tuple[Game, list[Play]]]:
+    """Games with their plays and clean samples, in order of season, week and game id; read as they are asked for.
+
+    League and teams of a game are not in the files; they are empty, and its start is that of its first play.
+
+    Raises:
+        FileNotFoundError: the folder has no games.
+        OSError: a file cannot be read.
+    """
+    found = sorted((folder / "plays").glob("season=*/week=*/game=*"))
+    if not found:
+        raise FileNotFoundError(f"{folder} has no exported games")
+    return (_game(folder, path.relative_to(folder / "plays")) for path in found)
+
+
+def _game(folder: Path, partition: Path) -> tuple[Game, list[Play]]:
+    plays, participants, samples = (
+        pl.read_parquet(folder / name / partition / f"{name}.parquet", hive_partitioning=False) for name in TABLES[:3]
+    )
+    season, week, game_id = (part.partition("=")[2] for part in partition.parts)
+    who, where = (
+        {play_id: rows for (play_id,), rows in table.partition_by("play_id", as_dict=True).items()}
+        for table in (participants, samples)
+    )
+    read = [
+        _play_of(game_id, row, who.get(row["play_id"], participants[:0]), where.get(row["play_id"], samples[:0]))
+        for row in plays.iter_rows(named=True)
+    ]
+    start = min(play.start_time for play in read)
+    return Game(game_id, "", int(season), int(week), "", "", start), read
+
+
+def _play_of(game_id: str, row: Mapping[str, Any], participants: pl.DataFrame, samples: pl.DataFrame) -> Play:
+    thrown = None
+    if row["pass_forward_frame"] is not None:
+        thrower, target, outcome, forward, arrived = (row[name] for name in _PASS)
+        thrown = Pass(thrower, target, PassOutcome(outcome) if outcome else None, forward, arrived)
+    own = ("play_id", "offense_team", "offense_direction", "sample_rate", "start_time", "description")
+    return Play(
+        game_id=game_id,
+        participants=tuple(
+            Participant(**person | {"kind": ParticipantKind(person["kind"]), "tag_ids": tuple(person["tag_ids"])})
+            for person in participants.drop("play_id").iter_rows(named=True)
+        ),
+        events=tuple(Event(**event) for event in row["events"]),
+        forward_pass=thrown,
+        situation=Situation(**{f.name: row[f.name] for f in fields(Situation)}),
+        state=PlayState(row["state"]),
+        samples=Samples.from_columns({name: samples[name].to_numpy() for name in SAMPLE_DTYPES}),
+        **{name: row[name] for name in own},
+    )
 
 
 def _columns(samples: Samples) -> pl.DataFrame:

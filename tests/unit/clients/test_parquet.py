@@ -32,6 +32,26 @@ def test_samples_say_who_wore_the_tag_and_when() -> None:
     assert (table["seconds"] * play.sample_rate - table["frame"]).abs().max() < 1e-9
 
 
+def test_plays_are_read_as_they_were_written(tmp_path: Path) -> None:
+    written = {}
+    for seed, week in ((45, 2), (44, 1)):
+        simulated = simulate_game(seed, 5)
+        game = replace(simulated.game, week=week)
+        plays = [
+            *simulated.plays,
+            replace(simulated.plays[0], play_id="none", participants=(), samples=Samples.empty()),
+        ]
+        parquet.write(tmp_path, game, parquet.tables(plays, []))
+        written[week] = game, plays
+    assert any(play.forward_pass is None for _, plays in written.values() for play in plays)
+    for (game, plays), week in zip(parquet.read(tmp_path), (1, 2), strict=True):
+        known, expected = written[week]
+        assert (game.game_id, game.season, game.week) == (known.game_id, known.season, week)
+        assert plays == [replace(play, samples=play.samples.sorted_by_frame()) for play in expected]
+    with pytest.raises(FileNotFoundError, match="has no exported games"):
+        parquet.read(tmp_path / "nothing")
+
+
 def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = simulate_game(43, 2)
     tables = parquet.tables(simulated.plays, [])

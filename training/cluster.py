@@ -1,0 +1,18 @@
+"""The Dask cluster that many games, or many trainings, are worked on by."""
+
+import logging
+from functools import cache
+
+from distributed import Client, LocalCluster
+
+
+@cache
+def client(scheduler: str = "") -> Client:
+    """A client of a cluster; without an address, of one on this machine: a process of one thread for each core.
+
+    Raises:
+        OSError: nothing answers at the address.
+    """
+    if scheduler:
+        return Client(scheduler)
+    return Client(LocalCluster(threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR))
