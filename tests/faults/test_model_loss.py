@@ -1,0 +1,137 @@
+"""Triton loses models while nobody calls; predict notices, puts it right and tells."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tritonclient.grpc.aio as triton_grpc
+
+from deploy.triton import launcher
+from deploy.triton.launcher import Ports, Triton
+from ghostback import wire
+from ghostback.client import Addresses, Client
+from ghostback.predict.v1 import predict_service_pb2 as pb
+from tests.processes import Server, running
+
+NOBODY = "127.0.0.1:1"
+NAME = "models/ghosting/versions/2.0.0"
+SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Predicting:
+    """A predict service, and where it finds Triton."""
+
+    client: Client
+    server: Server
+    ports: Ports
+
+    async def version(self) -> Any:
+        """What is said of the default version."""
+        request = wire.view(pb.GetModelVersionRequest)(name=NAME)
+        return (await self.client.models.GetModelVersion(request)).model_version
+
+    async def recovered(self, times: int) -> Any:
+        """Wait until the default version was put right so many times and is ready; what is said of it then."""
+
+        async def ready() -> bool:
+            version = await self.version()
+            return version.recovery_count == times and version.state == pb.MODEL_VERSION_STATE_READY
+
+        await until(ready)
+        return await self.version()
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for something to become true."""
+    async with asyncio.timeout(SECONDS):
+        while not await condition():
+            await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def triton(folder: Path, ports: Ports) -> AsyncIterator[Triton]:
+    environment = Path(__file__).parents[2] / ".venv-triton"
+    async with launcher.running(environment, folder / "models", folder / "log", ports) as started:
+        yield started
+
+
+@asynccontextmanager
+async def predict(folder: Path, ports: Ports) -> AsyncIterator[Predicting]:
+    flags = (
+        f"--features={NOBODY}",
+        f"--triton={ports.grpc_address}",
+        f"--model-repository={folder / 'models'}",
+        "--probe-seconds=0.2",
+    )
+    async with running("services.predict", *flags) as server:
+        async with Client(Addresses(predict=server.address)) as client:
+            yield Predicting(client, server, ports)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "models").mkdir()
+    return tmp_path
+
+
+async def test_a_stub_process_that_crashed_is_replaced(folder: Path) -> None:
+    ports = Ports.free()
+    async with triton(folder, ports) as started, predict(folder, ports) as predicting:
+        await predicting.recovered(0)
+        for stub in stubs(started.process.pid):
+            os.kill(stub, signal.SIGKILL)
+        version = await predicting.recovered(1)
+        assert "Triton lost it" in version.recovery_description
+        assert "model lost" in predicting.server.log.read_text()
+        async with triton_grpc.InferenceServerClient(ports.grpc_address) as client:
+            assert await client.is_model_ready("ghosting-2.0.0", "1")
+        started.process.kill()
+        await started.process.wait()
+
+
+async def test_a_model_that_triton_lost_is_loaded_again(folder: Path) -> None:
+    ports = Ports.free()
+    async with triton(folder, ports), predict(folder, ports) as predicting:
+        await predicting.recovered(0)
+        async with triton_grpc.InferenceServerClient(ports.grpc_address) as client:
+            await client.unload_model("ghosting-2.0.0")
+            await predicting.recovered(1)
+            assert await client.is_model_ready("ghosting-2.0.0", "1")
+
+
+async def test_a_triton_that_restarts_is_given_its_models_again(folder: Path) -> None:
+    ports = Ports.free()
+    async with triton(folder, ports) as started:
+        async with predict(folder, ports) as predicting:
+            await predicting.recovered(0)
+            started.process.kill()
+            await started.process.wait()
+
+            async def noticed() -> bool:
+                version = await predicting.version()
+                return "Triton lost it" in version.state_description
+
+            await until(noticed)
+            async with triton(folder, ports):
+                version = await predicting.recovered(1)
+                assert version.state_description == ""
+
+
+def stubs(server: int) -> list[int]:
+    """The processes in which a Triton server runs its models."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            name, _, rest = (process / "stat").read_text().rpartition(")")
+        except OSError:
+            continue
+        if "(triton_python_b" in name and int(rest.split()[1]) == server:
+            found.append(int(process.name))
+    return found
