@@ -1,5 +1,6 @@
 """Each guardrail fails what is worse than its limit, passes what is not, and waits while it cannot know."""
 
+from collections import Counter
 from functools import reduce
 from operator import add
 
@@ -8,7 +9,7 @@ import pytest
 
 from services.predict.rollouts import drift, guardrails
 from services.predict.rollouts.guardrails import Guardrail, Kind, Reading, Verdict
-from services.predict.rollouts.tally import Pairs, Tally
+from services.predict.rollouts.tally import Pairs, Tally, latency_bucket
 
 ALPHA = 0.05
 
@@ -93,6 +94,39 @@ def test_guardrails_share_alpha_so_that_more_of_them_wait_longer() -> None:
     assert alone.lower is not None
     assert found.estimate == alone.estimate
     assert found.lower < alone.lower
+
+
+def block(random: np.random.Generator, n: int) -> Tally:
+    """Calls and judged plays of an arm like any other, counted together; stable's errors on plays are 1 on average."""
+    bad = random.random((3, n)) < [[0.02], [0.01], [0.2]]
+    errors, scores = random.lognormal(-0.125, 0.5, (2, n)), random.normal(0, 1, (2, n))
+    shares = drift.histograms({"ball": random.normal(0, 3, (n, 3)).astype(np.float32)})["ball"]
+    return Tally(
+        calls=n,
+        errors=bad[0].sum(),
+        non_finite=bad[1].sum(),
+        superhuman=bad[2].sum(),
+        latency=Counter(map(latency_bucket, random.lognormal(-4, 0.5, n).tolist())),
+        inputs={"ball": tuple(n * share for share in shares)},
+        ade=reduce(add, map(Pairs.of_play, *errors.tolist())),
+        ts=reduce(add, map(Pairs.of_play, *scores.tolist())),
+    )
+
+
+def test_a_rollout_of_an_equal_candidate_is_rolled_back_by_any_of_its_guardrails_no_more_often_than_alpha() -> None:
+    """Every limit is where an equal candidate stands, but for drift, whose index is never below 0."""
+    limits = dict.fromkeys(Kind, 0.0) | {Kind.LATENCY: 1.0, Kind.DRIFT: 0.1}
+    rails = [Guardrail(kind=kind, limit=limit) for kind, limit in limits.items()]
+    rollouts, rolled_back = 100, 0
+    for seed in range(rollouts):
+        random = np.random.default_rng(seed)
+        stable = candidate = Tally()
+        verdicts = set()
+        for _ in range(20):
+            stable, candidate = stable + block(random, 25), candidate + block(random, 25)
+            verdicts |= {each.verdict for each in guardrails.read(rails, ALPHA, stable, candidate)}
+        rolled_back += Verdict.FAIL in verdicts
+    assert rolled_back <= ALPHA * rollouts
 
 
 def test_a_reading_says_in_words_what_it_rests_on_and_comes_back_from_json() -> None:
