@@ -1,6 +1,7 @@
 """The way to Triton: models loaded and probed before use, and again after Triton was away."""
 
 import asyncio
+from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import numpy as np
 import structlog
 import tritonclient.grpc.aio as triton
 from numpy.typing import NDArray
+from prometheus_client import Counter
 from tritonclient.utils import InferenceServerException
 
 from services.common import interceptor
@@ -19,6 +21,7 @@ from services.predict.manifest import ManifestError
 from services.predict.registry import ModelVersion, State
 
 _log = structlog.get_logger()
+_RECOVERIES = Counter("ghostback_model_recoveries_total", "Times that a model was lost and put right.", ["model"])
 _LOAD_SECONDS = 30.0
 _LOADED = (State.READY, State.DRAINING)
 """States in which Triton has the model."""
@@ -48,6 +51,7 @@ class ModelServer:
             address, channel_args=[("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 500)]
         )
         self._preparing: dict[ModelVersion, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self._kept: dict[str, ModelVersion] = {}
 
     async def infer(self, version: ModelVersion, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
@@ -108,9 +112,14 @@ class ModelServer:
     async def unload(self, version: ModelVersion) -> None:
         """Let a version's calls end, and unload it; when it is asked for again, it is loaded again.
 
+        The work goes on when the caller gives up.
+
         Raises:
             Unavailable: Triton does not answer.
         """
+        await asyncio.shield(self._start(self._unload(version)))
+
+    async def _unload(self, version: ModelVersion) -> None:
         self._kept.pop(version.id, None)
         failed = version.state is State.FAILED
         if not failed:
@@ -180,18 +189,23 @@ class ModelServer:
     async def _prepared(self, version: ModelVersion, anew: bool = False) -> None:
         task = self._preparing.get(version)
         if task is None or task.done() or anew:
-            task = self._preparing[version] = asyncio.create_task(self._prepare(version, anew))
-            task.add_done_callback(lambda _: self._preparing.pop(version, None))
+            task = self._preparing[version] = self._start(self._prepare(version, anew))
         try:
             await asyncio.wait_for(asyncio.shield(task), remaining_seconds(self._timeout))
         except TimeoutError:
             raise self._unavailable(f"it is still loading {version.id}") from None
 
+    def _start(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
     async def close(self) -> None:
-        """Stop loading, close the connection."""
-        for task in self._preparing.values():
+        """Stop loading and unloading, close the connection."""
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._preparing.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._client.close()
 
     async def _prepare(self, version: ModelVersion, anew: bool) -> None:
@@ -221,6 +235,7 @@ class ModelServer:
         self._kept[version.id] = version
         if lost:
             version.recoveries, version.recovery = version.recoveries + 1, lost
+            _RECOVERIES.labels(version.id).inc()
         _log.info("model ready", model=version.id, recovered_from=lost)
 
     async def _load_and_probe(self, version: ModelVersion, changed: bool) -> str:

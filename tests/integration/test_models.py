@@ -273,6 +273,36 @@ async def test_a_version_is_reloaded_under_load_and_no_call_fails(predicting: Pr
     assert all(caller.result() for caller in callers)
 
 
+async def test_what_a_plugin_says_of_resources_and_batching_is_told_and_served_without_a_gpu(
+    predicting: Predicting, site: Path
+) -> None:
+    made = plugin("0.9.0")
+    made.manifest |= {
+        "minimum_ghostback": "0.1",
+        "resources": {"instances": 2, "tensorrt": "FP16"},
+        "batching": {"max_queue_delay_us": 900, "preferred_sizes": [16, 32]},
+    }
+    made.install(site, "resourceful", "resourceful-models")
+    await predicting.models("RescanModels")
+    version = (await predicting.models("LoadModelVersion", name=name("0.9.0"))).model_version
+    assert version.state == pb.MODEL_VERSION_STATE_READY
+    assert version.minimum_ghostback == "0.1"
+    assert (version.resources.instance_count, version.resources.device) == (2, pb.MODEL_DEVICE_AUTO)
+    assert version.resources.tensorrt_precision == "FP16"
+    assert (version.batching.max_batch_size, version.batching.max_queue_delay_us) == (64, 900)
+    assert list(version.batching.preferred_batch_sizes) == [16, 32]
+
+
+async def test_a_model_that_must_have_a_gpu_is_refused_where_there_is_none(predicting: Predicting, site: Path) -> None:
+    made = plugin("0.9.1")
+    made.manifest["resources"] = {"device": "gpu"}
+    made.install(site, "on_gpu", "gpu-models")
+    await predicting.models("RescanModels")
+    told = await predicting.refused("LoadModelVersion", name=name("0.9.1"))
+    assert "Triton cannot load it" in told.message
+    assert "GPU" in told.message
+
+
 async def test_plugins_are_found_and_missed_without_being_told(predicting: Predicting, site: Path, play: Play) -> None:
     folder = plugin("0.7.0").install(site, "comes", "comes-models")
 
