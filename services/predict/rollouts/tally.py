@@ -56,6 +56,9 @@ class Pairs(Sums):
         return self.model_construct(**{name: value + getattr(other, name) for name, value in self})
 
 
+_NONE = Pairs()
+
+
 class Tally(Sums):
     """What was counted of one arm.
 
@@ -76,8 +79,8 @@ class Tally(Sums):
     superhuman: int = 0
     latency: dict[int, int] = {}
     inputs: dict[str, tuple[float, ...]] = {}
-    ade: Pairs = Pairs()
-    ts: Pairs = Pairs()
+    ade: Pairs = _NONE
+    ts: Pairs = _NONE
 
     @classmethod
     def of_call(
@@ -105,6 +108,8 @@ class Tally(Sums):
             superhuman=int(superhuman),
             latency={} if seconds is None else {latency_bucket(seconds): 1},
             inputs=dict(inputs or {}),
+            ade=_NONE,
+            ts=_NONE,
         )
 
     @classmethod
