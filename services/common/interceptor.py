@@ -27,9 +27,12 @@ _PARSED = 50
 Parse = Callable[[bytes], Any]
 
 REQUEST_ID_KEY = "x-request-id"
+_PASSED_ON = ("x-ghostback-arm", "x-ghostback-routing-key")
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Id of the call being served; joins the logs of all services that took part in it."""
+passed_on: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("passed_on", default=())
+"""Metadata of the call being served that calls to other services carry too: so arms agree from service to service."""
 deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
 """When the caller of the call being served gives up, on `time.monotonic`'s clock."""
 
@@ -128,6 +131,7 @@ async def _write(response: Any, context: grpc.aio.ServicerContext[Any, Any], sec
 async def _around(method: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
     metadata = dict(context.invocation_metadata() or ())
     request_id.set(str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4().hex))
+    passed_on.set(tuple((key, str(metadata[key])) for key in _PASSED_ON if key in metadata))
     started, remaining = time.monotonic(), context.time_remaining()
     deadline.set(None if remaining is None else started + remaining)
     structlog.contextvars.bind_contextvars(request_id=request_id.get())

@@ -38,7 +38,7 @@ class Upstream:
             DomainError: what the other service refused, or that it does not answer.
         """
         timeout = remaining_seconds(self._timeout)
-        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()),)
+        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()), *interceptor.passed_on.get())
         try:
             return await getattr(self._stub, method)(request, timeout=timeout, metadata=metadata)
         except grpc.aio.AioRpcError as error:
@@ -50,7 +50,7 @@ class Upstream:
         Raises:
             DomainError: what the other service refused, or that it does not answer.
         """
-        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()),)
+        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()), *interceptor.passed_on.get())
         call = getattr(self._stub, method)(request, timeout=seconds, metadata=metadata)
         try:
             async for response in call:

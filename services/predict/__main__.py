@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
 
 import structlog
-from pydantic import Field
+from pydantic import Field, IPvAnyNetwork
 from pydantic_settings import CliApp
 
 from ghostback.features.v1 import features_service_pb2
@@ -15,14 +16,23 @@ from services.common import server
 from services.common.errors import DomainError
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
-from services.predict import routing
 from services.predict.model_servicer import MODEL_SERVICE, ModelServicer
 from services.predict.plugins import Plugins
 from services.predict.registry import Registry, State
-from services.predict.servicer import PREDICT_SERVICE, PredictServicer
+from services.predict.rollout_servicer import ROLLOUT_SERVICE, RolloutServicer
+from services.predict.rollouts.answering import Answering
+from services.predict.rollouts.controller import Controller
+from services.predict.rollouts.store import Store
+from services.predict.routing import Router
+from services.predict.servicer import PREDICT_SERVICE, Drawn, PredictServicer
 from services.predict.triton import ModelServer
 
 _log = structlog.get_logger()
+
+_PRIVATE: list[IPv4Network | IPv6Network] = [
+    *(IPv4Network(net) for net in ("127.0.0.0/8", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")),
+    *(IPv6Network(net) for net in ("::1/128", "fc00::/7")),
+]
 
 
 class PredictSettings(ServiceSettings):
@@ -38,6 +48,18 @@ class PredictSettings(ServiceSettings):
     rescan_seconds: Annotated[float, Field(gt=0, description="How often to look for plugins that come and go.")] = 3.0
     probe_seconds: Annotated[float, Field(gt=0, description="How often to ask each model its known answer.")] = 3.0
 
+    database_url: Annotated[
+        str,
+        Field(
+            description="Database of the rollouts, shared by all replicas: sqlite:///FILE or "
+            "postgresql+psycopg://USER@HOST/NAME; sqlite:// forgets them at the end."
+        ),
+    ] = "sqlite://"
+    patience_seconds: Annotated[float, Field(ge=0, description="How long a call waits for a Triton that is away.")] = 10
+    arm_callers: Annotated[
+        list[IPvAnyNetwork], Field(description="Networks whose callers may choose the arm by x-ghostback-arm.")
+    ] = _PRIVATE
+
 
 @asynccontextmanager
 async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
@@ -48,28 +70,38 @@ async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
         settings.triton, settings.model_repository, settings.upstream_timeout_seconds, settings.drain_seconds
     )
     models = Registry()
+    store = Store(settings.database_url)
+    router = Router(models)
+    answering = Answering[Drawn](settings.patience_seconds)
+    controller = Controller(store, router, models, model_server, answering)
     plugins = Plugins(models, model_server, features)
     await plugins.rescan()
-    await asyncio.gather(*(_prepare(model_server, models, name) for name in models.names))
+    router.follow(*await controller.do(store.in_service))
+    await asyncio.gather(*(_prepare(model_server, router, name) for name in models.names))
+    await controller.step()
     following = [
+        asyncio.create_task(controller.run()),
+        asyncio.create_task(answering.ask_shadows()),
         asyncio.create_task(plugins.watch(settings.rescan_seconds)),
         asyncio.create_task(model_server.keep(settings.probe_seconds)),
     ]
     yield [
-        (PREDICT_SERVICE, PredictServicer(models, model_server, features)),
-        (MODEL_SERVICE, ModelServicer(models, model_server, plugins)),
+        (PREDICT_SERVICE, PredictServicer(models, model_server, features, router, answering, settings.arm_callers)),
+        (MODEL_SERVICE, ModelServicer(models, router, model_server, plugins)),
+        (ROLLOUT_SERVICE, RolloutServicer(controller, router, models)),
     ]
     for task in following:
         task.cancel()
+    await controller.close()
     await features.close()
     await model_server.close()
 
 
-async def _prepare(model_server: ModelServer, models: Registry, name: str) -> None:
-    """Have the version loaded that routing chooses, and the next one where that fails; others are when asked for."""
+async def _prepare(model_server: ModelServer, router: Router, name: str) -> None:
+    """Have the version loaded that is in service, and the next one where that fails; others are when asked for."""
     while True:
         try:
-            version = routing.choose(models, name)
+            version = router.stable(name)
         except DomainError:
             return
         try:

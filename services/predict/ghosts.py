@@ -1,5 +1,7 @@
 """From what a model gives to where defenders go."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,9 @@ OUTPUT = "displacement"
 """The tensor with which a model of the task `ghosting` answers: yards from each defender's anchor."""
 COVARIANCE = "covariance"
 """The tensor that tells how sure it is, where a model has it: (…, n_steps, 3) xx, xy and yy, square yards."""
+
+_LONGEST_STEP = 1.247
+"""Yards in 0.1 s: more than the fastest player runs."""
 
 
 def of_pairs(output: NDArray[np.float32], row: NDArray[np.intp], slot: NDArray[np.intp]) -> NDArray[np.float32]:
@@ -41,6 +46,15 @@ def covariances(covariance: NDArray[np.float32], air_steps: NDArray[np.int64]) -
     They are the same whichever way the offense moves.
     """
     return [each[: steps + 1] for each, steps in zip(_from_start(covariance), air_steps, strict=True)]
+
+
+def superhuman(paths: Iterable[NDArray[np.float64]]) -> bool:
+    """Whether a path has a step that no human makes.
+
+    Args:
+        paths: (n_steps + 1, 2) yards each, 0.1 s apart.
+    """
+    return any((np.linalg.norm(np.diff(path, axis=0), axis=1) > _LONGEST_STEP).any() for path in paths)
 
 
 def _from_start(steps: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,10 +10,10 @@ from ghostback import wire
 from ghostback.predict.v1 import predict_service_pb2 as pb
 from services.common import masks, names, paging, requests
 from services.common.errors import FailedPrecondition, InvalidInput, Violation
-from services.predict import routing
 from services.predict.manifest import TensorDeclaration
 from services.predict.plugins import Plugins
 from services.predict.registry import ModelVersion, Registry, State
+from services.predict.routing import Router
 from services.predict.triton import ModelServer
 
 MODEL_SERVICE = pb.DESCRIPTOR.services_by_name["ModelService"]
@@ -25,8 +25,9 @@ _STATES = {state: pb.ModelVersionState.Value(f"MODEL_VERSION_STATE_{state.name}"
 class ModelServicer:
     """Tells which model versions there are, has them loaded and unloaded."""
 
-    def __init__(self, registry: Registry, model_server: ModelServer, plugins: Plugins) -> None:
+    def __init__(self, registry: Registry, router: Router, model_server: ModelServer, plugins: Plugins) -> None:
         self._registry = registry
+        self._router = router
         self._model_server = model_server
         self._plugins = plugins
 
@@ -104,7 +105,7 @@ class ModelServicer:
     def _model(self, name: str) -> pb.Model:
         versions = self._registry.of(name)
         try:
-            serving = routing.choose(self._registry, name).name
+            serving = self._router.stable(name).name
         except FailedPrecondition:
             serving = ""
         return wire.view(pb.Model)(

@@ -27,6 +27,8 @@ _LOADED = (State.READY, State.DRAINING)
 """States in which Triton has the model."""
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
 """Statuses that say nothing of the model, only that Triton did not answer."""
+_SPOILED = "DATA_LOSS"
+"""Our own status for outputs that are no answer."""
 _LOST = ("UNAVAILABLE", "NOT_FOUND", "INTERNAL")
 """Statuses with which Triton says that it, a model or a model's process is gone."""
 
@@ -313,12 +315,14 @@ class ModelServer:
             if value is None or value.shape != (rows, *tensor.shape) or not np.isfinite(value).all():
                 shape = None if value is None else value.shape
                 raise InferenceServerException(
-                    f"{version.id} gave {tensor.name} of shape {shape} or not finite", "StatusCode.INTERNAL"
+                    f"{version.id} gave {tensor.name} of shape {shape} or not finite", f"StatusCode.{_SPOILED}"
                 )
             outputs[tensor.name] = value
         return outputs
 
-    def _error(self, error: InferenceServerException) -> Unavailable | DeadlineExceeded:
+    def _error(self, error: InferenceServerException) -> Unavailable | DeadlineExceeded | FailedPrecondition:
+        if _code(error) == _SPOILED:
+            return FailedPrecondition("MODEL_OUTPUT_INVALID", error.message(), "model")
         if _code(error) == "DEADLINE_EXCEEDED":
             return DeadlineExceeded("DEADLINE_EXCEEDED", f"Triton at {self._address} did not answer in time")
         return self._unavailable(f"{_code(error)} {error.message()}")

@@ -16,7 +16,7 @@ from ghostback import convert, streams, wire
 from ghostback.features.v1 import features_service_pb2
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Game, Play, Samples
-from ghostback.predict.v1 import predict_service_pb2
+from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
 from ghostback.score.v1 import score_service_pb2
 from ghostback.tracking.v1 import operation_service_pb2, source_pb2
 
@@ -170,6 +170,7 @@ class Client:
         self.features = self._stub(addresses.features, features_service_pb2, "FeaturesService")
         self.predict = self._stub(addresses.predict, predict_service_pb2, "PredictService")
         self.models = self._stub(addresses.predict, predict_service_pb2, "ModelService")
+        self.rollouts = self._stub(addresses.predict, rollout_service_pb2, "RolloutService")
         self.score = self._stub(addresses.score, score_service_pb2, "ScoreService")
         self.operations = self._stub(addresses.score, operation_service_pb2, "OperationService")
 

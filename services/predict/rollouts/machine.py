@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict
 
@@ -170,19 +171,25 @@ def roll_back(rollout: Rollout, now: datetime) -> Rollout:
 
 
 def follow(
-    rollout: Rollout, readings: Mapping[str, Sequence[Reading]], calls: Calls, now: datetime
+    rollout: Rollout,
+    readings: Mapping[str, Sequence[Reading]],
+    calls: Calls,
+    now: datetime,
+    unusable: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[str, Rollout]:
     """What the evidence does with an active rollout.
 
-    An arm that breaks a guardrail is dropped; when none is left, the rollout is rolled back. A running canary goes to
-    its next step when the dwell is over and every guardrail passes, and pauses for a person when some are undecided
-    for longer than the step's patience. The other modes go on until a person acts.
+    An arm that breaks a guardrail, or whose version cannot be used, is dropped; when none is left, the rollout is
+    rolled back. A running canary goes to its next step when the step's time is over and every guardrail passes, and
+    pauses for a person when some are undecided for longer than the step's patience. The other modes go on until a
+    person acts.
 
     Args:
         rollout: an active rollout.
         readings: of each arm beside stable.
         calls: of each arm.
         now: the time.
+        unusable: why the versions of arms cannot be used.
 
     Returns:
         What was done, in the log's words, and the rollout; an empty word where nothing was.
@@ -190,9 +197,8 @@ def follow(
     broken = {
         arm: "; ".join(reading.text for reading in of_arm if reading.verdict is Verdict.FAIL)
         for arm, of_arm in readings.items()
-        if arm not in rollout.dropped
     }
-    dropped = rollout.dropped | {arm: text for arm, text in broken.items() if text}
+    dropped = {**unusable, **{arm: text for arm, text in broken.items() if text}, **rollout.dropped}
     if len(dropped) == len(rollout.policy.arms):
         return "roll_back", _ended(rollout, State.ROLLED_BACK, now, dropped=dropped)
     if dropped != rollout.dropped:
