@@ -22,19 +22,23 @@ RELEASE = FEATURE_SET.observed
 Arrays = Mapping[str, NDArray[np.float32]]
 
 
-def follower(takes: str = "receiver", then: Sequence[onnx.NodeProto] = ()) -> bytes:
+def follower(
+    takes: str = "receiver", then: Sequence[onnx.NodeProto] = (), constants: Mapping[str, float] | None = None
+) -> bytes:
     """An ONNX model whose ghosts go where the receiver is: the receiver's places after the release.
 
     Args:
         takes: name of its input.
         then: what makes `displacement` of these places, named `places`; nothing when not given.
+        constants: numbers that `then` uses, by name.
     """
     shapes = {takes: list(FEATURE_SET.tensors[1].shape), "displacement": [FEATURE_SET.horizon, 2]}
     value = {n: helper.make_tensor_value_info(n, TensorProto.FLOAT, ["rows", *shapes[n]]) for n in shapes}
     bounds = {"start": [RELEASE, 0], "end": [RELEASE + FEATURE_SET.horizon, 2], "axes": [1, 2]}
-    constants = [helper.make_tensor(n, TensorProto.INT64, [2], v) for n, v in bounds.items()]
+    initial = [helper.make_tensor(n, TensorProto.INT64, [2], v) for n, v in bounds.items()]
+    initial += [helper.make_tensor(n, TensorProto.FLOAT, [], [v]) for n, v in (constants or {}).items()]
     nodes = [helper.make_node("Slice", [takes, *bounds], ["places" if then else "displacement"]), *then]
-    graph = helper.make_graph(nodes, "follower", [value[takes]], [value["displacement"]], constants)
+    graph = helper.make_graph(nodes, "follower", [value[takes]], [value["displacement"]], initial)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
     onnx.checker.check_model(model)
     return model.SerializeToString()

@@ -18,6 +18,7 @@ from packaging.version import Version
 from services.common.errors import FailedPrecondition, NotFound
 from services.features.feature_sets import SLOTS, FeatureSet
 from services.predict import ghosts, golden, manifest
+from services.predict.golden import Tensors
 from services.predict.manifest import DigestedFile, Manifest, ManifestError
 
 GROUP = "ghostback.models"
@@ -47,6 +48,8 @@ class ModelVersion:
         verdict: state and problem when its plugin was checked.
         recoveries: how often it was loaded again because Triton had lost it.
         recovery: what was wrong the last time.
+        example: inputs and outputs of the golden example, by name, as they were when it was last checked to be loaded.
+        replaces: the version of its id that was there before, whose calls have not ended.
         idle: set while no call uses it.
     """
 
@@ -58,6 +61,8 @@ class ModelVersion:
     verdict: tuple[State, str] = (State.DISCOVERED, "")
     recoveries: int = 0
     recovery: str = ""
+    example: tuple[Tensors, Tensors] = ({}, {})
+    replaces: "ModelVersion | None" = None
     idle: asyncio.Event = field(default_factory=asyncio.Event)
     _calls: int = 0
 
@@ -197,10 +202,13 @@ class Registry:
             key: before[key] if key in before and before[key].as_found == each.as_found else each
             for key, each in found.versions.items()
         }
+        for key, each in self.versions.items():
+            if key in before and each is not before[key]:
+                each.replaces = before[key]
         self.broken = found.broken
         return Changes(
             added=tuple(each for key, each in self.versions.items() if key not in before),
-            changed=tuple(each for key, each in self.versions.items() if key in before and each is not before[key]),
+            changed=tuple(each for each in self.versions.values() if each.replaces in before.values()),
             removed=tuple(each for key, each in before.items() if key not in self.versions),
         )
 
@@ -273,8 +281,8 @@ def check(found: Registry, feature_sets: Mapping[str, FeatureSet], unanswered: M
         each.judge(State.FAILED if problem else State.VERIFIED, problem)
 
 
-def check_files(version: ModelVersion) -> None:
-    """Check that a version's files are those its manifest tells of.
+def check_files(version: ModelVersion) -> tuple[Tensors, Tensors]:
+    """Check that a version's files are those its manifest tells of; inputs and outputs of its golden example.
 
     Raises:
         ManifestError: a file is missing, has another digest, or is no golden example of its tensors.
@@ -282,7 +290,7 @@ def check_files(version: ModelVersion) -> None:
     declared = version.manifest
     _check_digest(version.artifact, declared.artifact)
     _check_digest(version.golden, declared.golden)
-    golden.read(version.folder, declared)
+    return golden.read(version.folder, declared)
 
 
 def _folder_of(package: str) -> Path:

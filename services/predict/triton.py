@@ -15,7 +15,7 @@ from tritonclient.utils import InferenceServerException
 from services.common import interceptor
 from services.common.errors import DeadlineExceeded, DomainError, FailedPrecondition, Unavailable
 from services.common.upstream import remaining_seconds
-from services.predict import golden, registry, repository
+from services.predict import registry, repository
 from services.predict.golden import Tensors
 from services.predict.manifest import ManifestError
 from services.predict.registry import ModelVersion, State
@@ -178,8 +178,6 @@ class ModelServer:
     async def _sign_of_loss(self, version: ModelVersion) -> str:
         try:
             return await self._probe(version)
-        except ManifestError:
-            return ""
         except InferenceServerException as error:
             return "" if _code(error) == "DEADLINE_EXCEEDED" else f"{_code(error)} {error.message()}"
 
@@ -216,9 +214,13 @@ class ModelServer:
         lost = version.problem
         if version.state is not State.FAILED:
             version.state = State.LOADING
+        if version.replaces:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(version.replaces.idle.wait(), self._drain_seconds)
+            version.replaces = None
         try:
             async with repository.locked(self._repository, version.id):
-                await asyncio.to_thread(registry.check_files, version)
+                version.example = await asyncio.to_thread(registry.check_files, version)
                 changed = await asyncio.to_thread(repository.write, self._repository, version)
                 problem = await self._load_and_probe(version, changed or anew)
         except ManifestError as error:
@@ -266,7 +268,7 @@ class ModelServer:
 
     async def _probe(self, version: ModelVersion) -> str:
         """How the answer to the golden example differs from the known one; empty when it does not."""
-        inputs, known = golden.read(version.folder, version.manifest)
+        inputs, known = version.example
         try:
             answer = await self._infer(version, inputs)
         except InferenceServerException as error:

@@ -3,9 +3,10 @@
 import asyncio
 import os
 import shutil
+import socket
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ SCREENED = ScreenedSet(
     scale=(1.0, 1.0),
     provenance=Provenance(("games/1", "games/2"), 900, 7, "a test", 200, 1.0, 1.01),
 )
+VELOCITY = np.array([[1, 2], [0, -3]], np.float32)
+RUN_ON = (
+    {"features": VELOCITY},
+    {"displacement": VELOCITY[:, None] * np.arange(1, 11, dtype=np.float32)[:, None] / 10},
+)
+"""What a model of defenders who run on is asked, and what it answers."""
 
 
 @dataclass(frozen=True)
@@ -273,6 +280,40 @@ async def test_a_version_is_reloaded_under_load_and_no_call_fails(predicting: Pr
     assert all(caller.result() for caller in callers)
 
 
+async def test_an_artifact_is_replaced_under_load_and_every_answer_is_of_one_or_the_other(
+    predicting: Predicting, site: Path, play: Play
+) -> None:
+    halved = plugins.follower(
+        then=[helper.make_node("Mul", ["places", "half"], ["displacement"])], constants={"half": 0.5}
+    )
+    inputs = plugins.random_inputs(("receiver",))
+    folder = plugin("0.13.0").install(site, "replaced", "replaced-models")
+    await predicting.models("RescanModels")
+    done = asyncio.Event()
+    lengths: list[float] = []
+
+    async def calls() -> None:
+        while not done.is_set():
+            ghost = (await predicting.client.predict_ghosts(play, model=name("0.13.0"))).ghosts[0]
+            lengths.append(float(np.hypot(*(ghost.path[-1] - ghost.path[0]))))
+
+    async def answers_changed() -> bool:
+        return len(lengths) > 1 and not np.isclose(lengths[0], lengths[-1])
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(calls())
+        await until(lambda: asyncio.sleep(0, len(lengths) > 10))
+        shutil.rmtree(folder)
+        (site / "replaced_models-0.1.dist-info" / "entry_points.txt").unlink()
+        half = {"displacement": plugins.follow(inputs)["displacement"] / 2}
+        plugin("0.13.0", halved, inputs, half).install(site, "replaced", "replaced-models")
+        await predicting.models("RescanModels")
+        await until(answers_changed)
+        done.set()
+    assert np.logical_or(np.isclose(lengths, lengths[0]), np.isclose(lengths, lengths[0] / 2)).all()
+
+
 async def test_what_a_plugin_says_of_resources_and_batching_is_told_and_served_without_a_gpu(
     predicting: Predicting, site: Path
 ) -> None:
@@ -337,21 +378,46 @@ async def test_a_plugin_that_brings_a_version_in_service_is_refused_and_the_vers
 async def test_a_model_of_a_screened_feature_set_is_served_once_features_knows_the_set(
     predicting: Predicting, site: Path, play: Play
 ) -> None:
-    inputs = {"features": np.array([[1, 2], [0, -3]], np.float32)}
-    runs_on = {"displacement": inputs["features"][:, None] * np.arange(1, 11, dtype=np.float32)[:, None] / 10}
-    plugin("0.8.0", run_on(), inputs, runs_on, SCREENED).install(site, "of_screened", "screened-models")
+    plugin("0.8.0", run_on(), *RUN_ON, SCREENED).install(site, "of_screened", "screened-models")
     await predicting.models("RescanModels")
     unknown = await predicting.version("0.8.0")
     assert unknown.state == pb.MODEL_VERSION_STATE_FAILED
     assert unknown.state_description == "needs feature set ghosting-screened@1, which is not known here"
-    predicting.feature_sets.mkdir(exist_ok=True)
-    (predicting.feature_sets / f"{SCREENED.id}.json").write_text(screened.to_document(SCREENED))
+    write_screened(predicting.feature_sets)
     await predicting.models("RescanModels")
     prediction = await predicting.client.predict_ghosts(play, model=name("0.8.0"))
     batch = screened.compute(play, SCREENED)
     for ghost, velocity in zip(prediction.ghosts, batch.tensors["features"], strict=True):
         way = ghost.path[-1] - ghost.path[0]
         np.testing.assert_allclose(way, batch.direction * velocity * (len(ghost.path) - 1) / 10, atol=1e-3)
+
+
+async def test_a_plugin_waits_for_a_features_service_that_is_not_up_yet(predicting: Predicting, site: Path) -> None:
+    plugin("0.14.0", run_on(), *RUN_ON, SCREENED).install(site, "waits", "waiting-models")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    flags = (f"--features=127.0.0.1:{port}", *predicting.flags[1:])
+    async with running("services.predict", *flags) as server, Client(Addresses(predict=server.address)) as client:
+        early = replace(predicting, client=client)
+        version = await early.version("0.14.0")
+        assert version.state == pb.MODEL_VERSION_STATE_DISCOVERED
+        assert version.state_description.startswith("needs feature set ghosting-screened@1: features at ")
+        write_screened(predicting.feature_sets)
+        async with running(
+            "services.features", f"--ingest={NOBODY}", f"--port={port}", f"--feature-sets={predicting.feature_sets}"
+        ):
+
+            async def verified() -> bool:
+                return (await early.version("0.14.0")).state == pb.MODEL_VERSION_STATE_VERIFIED
+
+            await until(verified)
+
+
+def write_screened(folder: Path) -> None:
+    """Have features know the screened set."""
+    folder.mkdir(exist_ok=True)
+    (folder / f"{SCREENED.id}.json").write_text(screened.to_document(SCREENED))
 
 
 def run_on() -> bytes:
