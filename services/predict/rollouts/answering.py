@@ -102,6 +102,7 @@ class Answering(Generic[A]):
             mended, waited = await self._patiently(decision.stable, attempt)
             if not waited:
                 self._count_failure(decision, decision.arm, error)
+            self._count(decision, STABLE, mended)
             return STABLE, mended
         self._count(decision, decision.arm, answered)
         return decision.arm, answered
