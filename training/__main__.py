@@ -37,6 +37,8 @@ def main() -> None:
         metrics = _train(arguments)
     except (BigDataBowlError, OSError, ValueError) as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on after the last whole epoch")
     if arguments.json:
         print(json.dumps(metrics))  # noqa: T201
     else:

@@ -42,6 +42,9 @@ def fit(network: StepTrees, train: Scenes, validation: Scenes, learning_rate: fl
         learning_rate: of boosting.
         options: the seed, and the checkpoint that the trees of each knot are kept in; epochs and patience are
             those of other networks.
+
+    Raises:
+        ValueError: there are too few trajectories.
     """
     checkpoint = options.checkpoint
     grown: dict[int, list[str]] = torch.load(checkpoint) if checkpoint and checkpoint.exists() else {}
@@ -73,6 +76,9 @@ def fit(network: StepTrees, train: Scenes, validation: Scenes, learning_rate: fl
                 torch.save(grown, checkpoint)
         x, y = (lightgbm.Booster(model_str=text) for text in grown[knot])
         network.trees[knot] = (x, y)
+    if not network.trees:
+        n = int(counts[:, 0].sum())
+        raise ValueError(f"trees need {LEAST_ROWS} trajectories to train on, mirrored ones too; there are {n}")
 
 
 def _rows(scenes: Scenes) -> tuple[Float, Float, NDArray[np.bool_]]:

@@ -118,10 +118,9 @@ def summarise(reports: list[Mapping[str, Any]]) -> dict[str, dict[str, float]]:
 
 
 def _show(summary: Mapping[str, Mapping[str, Mapping[str, float]]], arguments: argparse.Namespace) -> None:
-    table = Table(
-        title=f"{arguments.setting}: median of seeds {arguments.seeds} ± half of what lies between them, yards"
-    )
-    table.add_column("model")
+    seeds = ", ".join(map(str, arguments.seeds))
+    table = Table(title=f"{arguments.setting}: medians of seeds {seeds} ± half of what lies between them, yards")
+    table.add_column("model", no_wrap=True)
     for error in _ERRORS:
         table.add_column(error, justify="right")
     for name, own in summary.items():

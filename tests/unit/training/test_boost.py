@@ -51,6 +51,11 @@ def test_a_knot_that_few_flights_last_to_has_no_trees(games: list[Scenes], netwo
     assert lasting[KNOTS[n - 1] - 1] >= 200 > lasting[KNOTS[n] - 1]
 
 
+def test_too_few_trajectories_are_refused(games: list[Scenes]) -> None:
+    with pytest.raises(ValueError, match=r"trees need 400 trajectories to train on, mirrored ones too; there are \d+"):
+        boost.fit(StepTrees(), games[0].take(np.arange(9)), games[1], 0.1, Options())
+
+
 def test_between_knots_the_departure_grows_evenly_and_after_the_last_one_no_more() -> None:
     departures = torch.tensor([[0.1, 0.0, 0.2, 0.0, 0.6, -0.2]])
     added = DeparturesAdded((1, 2, 4), defenders=1)(departures, torch.tensor([[5.0, 0.0]]))
