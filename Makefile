@@ -7,7 +7,7 @@ DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml mo
 DATA ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types up train bench-ingest bench-predict bench-models bench-score figures screen clean
+.PHONY: help setup demo test lint types up train bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -61,6 +61,9 @@ bench-models: .venv/.dev ## Hold every model against passes no training saw, sim
 
 bench-score: .venv/.dev ## Score players, model and spoiled trajectories beside the published figures, likewise
 	@$(BIN)/python -m benchmarks.score experiment $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data $(DATA) --draws 20)
+
+bench-rollouts: .venv/.dev ## Simulate rollouts: how often an equal candidate is rolled back, how soon a worse one is caught
+	@$(BIN)/python -m benchmarks.rollouts
 
 figures: .venv/.dev ## Hold the simulator against public figures, and against real movement with DATA=<folder>
 	@$(BIN)/python -m simulator.figures $(if $(DATA),--data $(DATA)) --out out/figures
