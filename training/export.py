@@ -142,6 +142,7 @@ def write_plugin(
     setting: str,
     network: SceneNetwork,
     golden: Scenes,
+    trained_on: Scenes,
     metrics: dict[str, object],
     provenance: dict[str, str],
 ) -> None:
@@ -153,6 +154,7 @@ def write_plugin(
         setting: `live` or `retrospective`.
         network: the network.
         golden: scenes to answer; the first few are kept.
+        trained_on: scenes that the network was fitted to; how often their inputs had which values is kept.
         metrics: the report on held-out games.
         provenance: `data` and `command`.
 

@@ -75,7 +75,7 @@ def _train(
 ) -> None:
     """Train what is missing; each result is written as it comes."""
     client = cluster.client(arguments.scheduler)
-    parts = [client.scatter(source.part(part), broadcast=True) for part in PARTS]
+    parts = [client.scatter(source.part(part), broadcast=True, hash=False) for part in PARTS]
     tasks = {}
     for name, seed in missing:
         run = trial.name_of(ZOO[name], source, arguments, seed)
