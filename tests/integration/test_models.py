@@ -362,6 +362,15 @@ async def test_plugins_are_found_and_missed_without_being_told(predicting: Predi
     assert not (predicting.repository / "ghosting-0.7.0").exists()
 
 
+async def test_a_higher_version_that_is_installed_gets_no_call_by_that(
+    predicting: Predicting, site: Path, play: Play
+) -> None:
+    plugin("8.0").install(site, "higher", "higher-models")
+    await predicting.models("RescanModels")
+    assert (await predicting.client.predict_ghosts(play)).model_version == name("2.0.0")
+    assert (await predicting.client.predict_ghosts(play, model=name("8.0"))).model_version == name("8.0")
+
+
 async def test_a_plugin_that_brings_a_version_in_service_is_refused_and_the_version_stays(
     predicting: Predicting, site: Path, play: Play
 ) -> None:
