@@ -19,6 +19,6 @@ def client(scheduler: str = "") -> Client:
     if scheduler:
         return Client(scheduler)
     handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cluster = LocalCluster(threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR)
+    cluster = LocalCluster(threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR)
     signal.signal(signal.SIGINT, handler)
     return Client(cluster)
