@@ -56,7 +56,9 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
     with tracking.run(MODELS[setting], run, parameters, arguments.mlflow, resumed=checkpoint.exists()):
         network, metrics = trial.train(entry, source, options)
         tracking.log_report(metrics)
-        export.write_plugin(out, entry, setting, network, source.part("test"), source.part("train"), metrics, provenance)
+        export.write_plugin(
+            out, entry, setting, network, source.part("test"), source.part("train"), metrics, provenance
+        )
         tracking.log_plugin(out)
     return metrics
 
