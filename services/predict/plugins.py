@@ -10,7 +10,7 @@ from ghostback import wire
 from ghostback.features.v1 import features_service_pb2 as pb
 from ghostback.tracking.v1 import source_pb2
 from services.common import names
-from services.common.errors import DomainError, FailedPrecondition, NotFound
+from services.common.errors import DomainError, InvalidInput, NotFound
 from services.common.upstream import Upstream
 from services.features.feature_sets import FEATURE_SETS, FeatureSet, TensorSpec
 from services.predict import registry
@@ -42,7 +42,7 @@ class Plugins:
         self._features = features
         self._feature_sets = dict(FEATURE_SETS)
         self._looking = asyncio.Lock()
-        self._unloading: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[None]] = set()
 
     async def rescan(self) -> Changes:
         """Look once and take over what is found; what is gone is unloaded when its calls have ended."""
@@ -73,7 +73,7 @@ class Plugins:
         for feature_set in sorted(needed - self._feature_sets.keys()):
             try:
                 self._feature_sets[feature_set] = await self._ask(feature_set)
-            except (NotFound, FailedPrecondition):
+            except (InvalidInput, NotFound):
                 continue
             except DomainError as error:
                 unanswered[feature_set] = error.message
@@ -111,18 +111,20 @@ class Plugins:
         return changes
 
     async def _retire(self, version: ModelVersion) -> None:
-        await self._model_server.unload(version)
-        version.fail("its plugin was uninstalled")
+        try:
+            await self._model_server.unload(version)
+        finally:
+            version.fail("its plugin was uninstalled")
 
     def _in_background(self, work: Iterable[Coroutine[None, None, None]]) -> None:
         for each in work:
             task = asyncio.create_task(_logged(each))
-            self._unloading.add(task)
-            task.add_done_callback(self._unloading.discard)
+            self._work.add(task)
+            task.add_done_callback(self._work.discard)
 
 
 async def _logged(work: Coroutine[None, None, None]) -> None:
     try:
         await work
     except DomainError as error:
-        _log.error("model not unloaded", problem=error.message)
+        _log.error("model not retired or replaced", problem=error.message)
