@@ -138,9 +138,7 @@ def _response(batch: tensors.FeatureBatch) -> Message:
         response.rows.add(
             defender_id=defender, target_id=target, anchor_x=x, anchor_y=y, tensor_row=tensor_row, slot=slot
         )
-    for name, values in batch.tensors.items():
-        tensor = response.tensors.add(name=name, shape=values.shape)
-        wire.write_column(tensor, "values", values.ravel())
+    response.tensors.extend(convert.tensors_to_messages(batch.tensors))
     for name, description in batch.skipped.items():
         response.skipped.add(participant_id=name, description=description)
     return response

@@ -1,9 +1,9 @@
 """Which model version answers a call: the place where traffic is divided between versions."""
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from services.common.errors import InvalidInput, NotFound, Violation
+from services.common.errors import FailedPrecondition, InvalidInput, NotFound, Violation
 from services.predict.registry import ModelVersion, Registry, State
 from services.predict.rollouts.assignment import arm_of, mirrors_of, slot_of
 from services.predict.rollouts.machine import Rollout
@@ -29,6 +29,23 @@ class Decision:
     rollout: Rollout | None = None
     mirrors: Mapping[str, ModelVersion] | None = None
     counted: bool = True
+
+    def for_feature_set(self, feature_set: str) -> "Decision":
+        """The decision for tensors of a feature set: arms that take another one are passed over.
+
+        Raises:
+            FailedPrecondition: stable takes another one.
+        """
+        if self.stable.manifest.feature_set != feature_set:
+            raise FailedPrecondition(
+                "FEATURE_SET_UNUSABLE",
+                f"{self.stable.name} takes feature set {self.stable.manifest.feature_set}, not {feature_set}",
+                self.stable.name,
+            )
+        mirrors = {a: v for a, v in (self.mirrors or {}).items() if v.manifest.feature_set == feature_set}
+        if self.candidate and self.candidate.manifest.feature_set != feature_set:
+            return replace(self, arm=STABLE, candidate=None, mirrors=mirrors)
+        return replace(self, mirrors=mirrors)
 
 
 def choose(registry: Registry, model: str, reluctantly: Collection[str] = ()) -> ModelVersion:

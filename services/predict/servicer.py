@@ -1,5 +1,6 @@
 """`ghostback.predict.v1.PredictService`."""
 
+import asyncio
 import re
 import time
 from collections.abc import Iterable
@@ -17,7 +18,7 @@ from ghostback.predict.v1 import predict_service_pb2 as pb
 from services.common import interceptor, names, requests
 from services.common.errors import InvalidInput, PermissionDenied, Violation
 from services.common.upstream import Upstream
-from services.predict import ghosts
+from services.predict import ghosts, given_tensors
 from services.predict.golden import Tensors
 from services.predict.registry import ModelVersion, Registry
 from services.predict.rollouts.answering import Answering
@@ -35,9 +36,9 @@ _MODEL_NAME = re.compile(r"models/([^/]+)(?:/versions/([^/]+))?")
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """The ghosts that a model version draws of a play; fields as of `answering.Answered`."""
+    """What a model version says of a play; fields as of `answering.Answered`."""
 
-    response: pb.PredictGhostsResponse
+    response: Any
     seconds: float | None = None
     inputs: Tensors = field(default_factory=dict)
     superhuman: bool = False
@@ -65,13 +66,13 @@ class PredictServicer:
     async def PredictGhosts(self, request: pb.PredictGhostsRequest, context: Any) -> Message:
         """Predict the ghosts of one play."""
         requests.at_most(request, target_ids=16, defender_ids=32)
-        decision = self._decide(request, context)
+        decision = self._decide(request.model, request.source.name or request.source.play.name, context)
         interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
         drawing = _Drawing(request, self._features, self._model_server)
         arm, drawn = await self._answering.answer(decision, drawing.of)
         if decision.mirrors:
             context.add_done_callback(lambda _: self._answering.mirror(decision, drawing.of))
-        response = drawn.response
+        response: pb.PredictGhostsResponse = drawn.response
         response.arm = arm
         response.rollout = decision.rollout.name if decision.rollout else ""
         decided = {ARM_KEY: arm, "x-ghostback-rollout": response.rollout}
@@ -79,8 +80,31 @@ class PredictServicer:
         await context.send_initial_metadata(tuple((key, value) for key, value in decided.items() if value))
         return response
 
-    def _decide(self, request: pb.PredictGhostsRequest, context: Any) -> Decision:
-        name = request.model or _DEFAULT_MODEL
+    async def PredictTensors(self, request: pb.PredictTensorsRequest, context: Any) -> Message:
+        """Run a model on tensors of many plays."""
+        requests.at_most(request, plays=256)
+        if not request.plays:
+            raise InvalidInput("FIELD_REQUIRED", [Violation("plays", "is empty")])
+        feature_set = requests.resource_id(request.feature_set, "featureSets", "feature_set")
+        decisions = [
+            self._decide(request.model, play.routing_key, context).for_feature_set(feature_set)
+            for play in request.plays
+        ]
+        runs = [
+            _Running(play, f"plays[{i}]", decision.stable, self._model_server)
+            for i, (play, decision) in enumerate(zip(request.plays, decisions, strict=True))
+        ]
+        answers = await asyncio.gather(*(self._answering.answer(d, r.of) for d, r in zip(decisions, runs, strict=True)))
+        response = wire.view(pb.PredictTensorsResponse)()
+        for decision, run, (arm, ran) in zip(decisions, runs, answers, strict=True):
+            if decision.mirrors:
+                context.add_done_callback(lambda _, d=decision, r=run: self._answering.mirror(d, r.of))
+            ran.response.arm, ran.response.rollout = arm, decision.rollout.name if decision.rollout else ""
+            response.plays.append(ran.response)
+        return response
+
+    def _decide(self, model_name: str, play: str, context: Any) -> Decision:
+        name = model_name or _DEFAULT_MODEL
         match = _MODEL_NAME.fullmatch(name)
         if not match:
             form = "models/{model} or models/{model}/versions/{version}"
@@ -92,7 +116,6 @@ class PredictServicer:
         arm = metadata.get(ARM_KEY, "")
         if arm:
             self._check_caller(context.peer())
-        play = request.source.name or request.source.play.name
         keys = {
             RoutingKey.PLAY: play or interceptor.request_id.get(),
             RoutingKey.GAME: play.partition("/plays/")[0] or interceptor.request_id.get(),
@@ -133,7 +156,7 @@ class _Drawing:
         )
         if not features.rows:
             return Drawn(response)
-        tensors = {t.name: wire.read_column(t, "values").reshape(tuple(t.shape)) for t in features.tensors}
+        tensors = convert.tensors_from_messages(features.tensors)
         started = time.monotonic()
         outputs = await self._model_server.infer(version, tensors)
         seconds = time.monotonic() - started
@@ -168,3 +191,25 @@ class _Drawing:
                 ),
             )
         return self._known[feature_set]
+
+
+class _Running:
+    """A play's tensors through any version."""
+
+    def __init__(self, play: pb.PlayTensors, field: str, stable: ModelVersion, model_server: ModelServer) -> None:
+        self._play = play
+        self._field = f"{field}.tensors"
+        self._declared = stable.manifest.inputs
+        self._inputs = given_tensors.read(play.tensors, self._declared, self._field)
+        self._model_server = model_server
+
+    async def of(self, version: ModelVersion) -> Drawn:
+        """What a version gives."""
+        inputs, declared = self._inputs, version.manifest.inputs
+        if declared != self._declared:
+            inputs = given_tensors.read(self._play.tensors, declared, self._field)
+        started = time.monotonic()
+        outputs = await self._model_server.infer(version, inputs)
+        seconds = time.monotonic() - started
+        response = wire.view(pb.PlayOutputs)(model_version=version.name, outputs=convert.tensors_to_messages(outputs))
+        return Drawn(response, seconds, inputs)

@@ -3,7 +3,9 @@
 import asyncio
 from collections.abc import Coroutine
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import structlog
@@ -17,7 +19,8 @@ from services.common.errors import DeadlineExceeded, DomainError, FailedPrecondi
 from services.common.upstream import remaining_seconds
 from services.predict import registry, repository
 from services.predict.golden import Tensors
-from services.predict.manifest import ManifestError
+from services.predict.joining import Joiner
+from services.predict.manifest import Manifest, ManifestError
 from services.predict.registry import ModelVersion, State
 
 _log = structlog.get_logger()
@@ -55,6 +58,7 @@ class ModelServer:
         self._preparing: dict[ModelVersion, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._kept: dict[str, ModelVersion] = {}
+        self._joiners: WeakKeyDictionary[ModelVersion, Joiner] = WeakKeyDictionary()
 
     async def infer(self, version: ModelVersion, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
         """Outputs of a model version, by name.
@@ -282,43 +286,40 @@ class ModelServer:
         return ""
 
     async def _infer(self, version: ModelVersion, inputs: Tensors) -> dict[str, NDArray[np.float32]]:
-        """One call, whatever the number of rows; more rows than a batch holds are split."""
-        size = version.manifest.max_batch_size
-        rows = len(next(iter(inputs.values())))
-        timeout = remaining_seconds(self._timeout)
-        parts = await asyncio.gather(
-            *(
-                self._infer_batch(version, {name: value[i : i + size] for name, value in inputs.items()}, timeout)
-                for i in range(0, rows, size)
-            )
-        )
-        return {
-            tensor.name: np.concatenate([part[tensor.name] for part in parts]) for tensor in version.manifest.outputs
-        }
+        """One call, whatever the number of rows; it may go to Triton together with others."""
+        joiner = self._joiners.get(version)
+        if joiner is None:
+            send = partial(self._send, version.id, version.manifest)
+            joiner = self._joiners[version] = Joiner(send, version.manifest.max_batch_size)
+        try:
+            outputs = await joiner.infer(inputs, remaining_seconds(self._timeout))
+        except TimeoutError:
+            raise InferenceServerException("the time is up", "StatusCode.DEADLINE_EXCEEDED") from None
+        for name, value in outputs.items():
+            if not np.isfinite(value).all():
+                raise InferenceServerException(f"{version.id} gave {name} that is not finite", f"StatusCode.{_SPOILED}")
+        return outputs
 
-    async def _infer_batch(
-        self, version: ModelVersion, inputs: Tensors, seconds: float
+    async def _send(
+        self, model: str, manifest: Manifest, inputs: Tensors, seconds: float
     ) -> dict[str, NDArray[np.float32]]:
+        """One request to Triton."""
         sent = []
-        for tensor in version.manifest.inputs:
+        for tensor in manifest.inputs:
             value = np.ascontiguousarray(inputs[tensor.name], np.float32)
             sent.append(triton.InferInput(tensor.name, value.shape, tensor.dtype))
             sent[-1].set_data_from_numpy(value)
-        result = await self._client.infer(
-            version.id, sent, model_version=repository.TRITON_VERSION, client_timeout=seconds
-        )
+        result = await self._client.infer(model, sent, model_version=repository.TRITON_VERSION, client_timeout=seconds)
         answered = f"{result.get_response().model_name} {result.get_response().model_version}"
-        if answered != f"{version.id} {repository.TRITON_VERSION}":
-            raise InferenceServerException(f"{answered} answered for {version.id}", "StatusCode.INTERNAL")
+        if answered != f"{model} {repository.TRITON_VERSION}":
+            raise InferenceServerException(f"{answered} answered for {model}", "StatusCode.INTERNAL")
         rows = len(next(iter(inputs.values())))
         outputs = {}
-        for tensor in version.manifest.outputs:
+        for tensor in manifest.outputs:
             value = result.as_numpy(tensor.name)
-            if value is None or value.shape != (rows, *tensor.shape) or not np.isfinite(value).all():
+            if value is None or value.shape != (rows, *tensor.shape):
                 shape = None if value is None else value.shape
-                raise InferenceServerException(
-                    f"{version.id} gave {tensor.name} of shape {shape} or not finite", f"StatusCode.{_SPOILED}"
-                )
+                raise InferenceServerException(f"{model} gave {tensor.name} of shape {shape}", f"StatusCode.{_SPOILED}")
             outputs[tensor.name] = value
         return outputs
 

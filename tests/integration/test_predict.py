@@ -206,3 +206,43 @@ async def answers(triton: Triton) -> int:
     async with triton_grpc.InferenceServerClient(triton.ports.grpc_address) as client:
         statistics = await client.get_inference_statistics("ghosting-2.0.0", "1")
     return int(statistics.model_stats[0].inference_stats.success.count)
+
+
+async def test_tensors_of_many_plays_in_one_call_are_answered_play_by_play(predicting: Predicting) -> None:
+    plays = {f"games/g/plays/{n}": random_inputs(("receiver",), n) for n in (1, 3, 2)}
+    answered = await predicting.client.predict_tensors(
+        f"featureSets/{FEATURE_SET.id}", plays, "models/ghosting/versions/0.10.0"
+    )
+    assert list(answered) == list(plays)
+    for name, given in plays.items():
+        expected = plugins.follow(given)["displacement"]
+        np.testing.assert_array_equal(answered[name].tensors["displacement"], expected)
+        assert answered[name].model_version == "models/ghosting/versions/0.10.0"
+
+
+@pytest.mark.parametrize(
+    ("tensors", "field"),
+    [
+        ({}, "plays[0].tensors"),
+        ({"receiver": np.zeros((2, 45, 5), np.float32)}, "plays[0].tensors[0].shape"),
+        ({"receiver": np.full((1, 45, 4), np.nan, np.float32)}, "plays[0].tensors[0].values[0]"),
+    ],
+)
+async def test_tensors_that_the_model_does_not_take_are_named(
+    predicting: Predicting, tensors: dict[str, np.ndarray], field: str
+) -> None:
+    call = predicting.client.predict_tensors(
+        f"featureSets/{FEATURE_SET.id}", {"games/g/plays/1": tensors}, "models/ghosting/versions/0.10.0"
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    assert list(failure(refused.value).fields) == [field]
+
+
+async def test_tensors_of_another_feature_set_are_refused(predicting: Predicting) -> None:
+    call = predicting.client.predict_tensors(
+        "featureSets/ghosting-scene@2", {"a": random_inputs(("receiver",))}, "models/ghosting/versions/0.10.0"
+    )
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await call
+    assert failure(refused.value).reason == "FEATURE_SET_UNUSABLE"

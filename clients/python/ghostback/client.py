@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace, TracebackType
 from typing import Self
@@ -137,6 +137,23 @@ class Prediction:
     ghosts: tuple[Ghost, ...]
     skipped: dict[str, str]
     message: predict_service_pb2.PredictGhostsResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """What a model version gave for the tensors of one play.
+
+    Attributes:
+        model_version: which model version gave it.
+        arm: the arm of a rollout that answered; empty where the call named a version.
+        rollout: the rollout that decided; empty where there is none.
+        tensors: by name (n_rows, ...), rows as in the tensors given.
+    """
+
+    model_version: str
+    arm: str
+    rollout: str
+    tensors: dict[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +346,25 @@ class Client:
             skipped={skipped.participant_id: skipped.description for skipped in response.skipped},
             message=response,
         )
+
+    async def predict_tensors(
+        self, feature_set: str, plays: Mapping[str, Mapping[str, NDArray[np.floating]]], model: str = ""
+    ) -> dict[str, Outputs]:
+        """What a model gives for tensors of a feature set, `featureSets/{set}@{version}`.
+
+        Args:
+            feature_set: the feature set.
+            plays: by what each is routed by, such as its name: tensors (n_rows, ...) by name.
+            model: a model or a version of one (default: `models/ghosting`).
+        """
+        request = wire.view(predict_service_pb2.PredictTensorsRequest)(model=model, feature_set=feature_set)
+        for key, tensors in plays.items():
+            request.plays.add(routing_key=key, tensors=convert.tensors_to_messages(tensors))
+        response = await self.predict.PredictTensors(request, timeout=self._timeout)
+        return {
+            key: Outputs(play.model_version, play.arm, play.rollout, convert.tensors_from_messages(play.outputs))
+            for key, play in zip(plays, response.plays, strict=True)
+        }
 
     async def score_actual(self, play: str | Play, score_profile: str = "") -> score_service_pb2.ScorePlayResponse:
         """Scores of the actual trajectories of a play."""

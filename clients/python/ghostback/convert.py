@@ -3,7 +3,7 @@
 Messages made here are wire views (`ghostback.wire`); messages read here may be either kind.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ghostback import play as domain
 from ghostback import wire
+from ghostback.features.v1 import features_service_pb2
 from ghostback.tracking.v1 import play_pb2, samples_pb2, source_pb2
 
 T = TypeVar("T")
@@ -156,6 +157,23 @@ def covariance_to_message(covariance: NDArray[np.floating]) -> source_pb2.Covari
     for name, column in zip(("xx", "xy", "yy"), covariance.T, strict=True):
         wire.write_column(message, name, column)
     return message
+
+
+def tensors_from_messages(messages: Iterable[features_service_pb2.Tensor]) -> dict[str, NDArray[np.float32]]:
+    """Tensors by name.
+
+    Raises:
+        ValueError: the values of one do not fill its shape.
+    """
+    return {message.name: wire.read_column(message, "values").reshape(tuple(message.shape)) for message in messages}
+
+
+def tensors_to_messages(tensors: Mapping[str, NDArray[np.floating]]) -> Iterator[features_service_pb2.Tensor]:
+    """Tensors of any shape, in their order."""
+    for name, values in tensors.items():
+        message = wire.view(features_service_pb2.Tensor)(name=name, shape=values.shape)
+        wire.write_column(message, "values", values.ravel())
+        yield message
 
 
 def game_from_message(message: play_pb2.Game) -> domain.Game:

@@ -1,0 +1,106 @@
+"""Calls that come while others are at the model server go there together."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.predict.golden import Tensors
+
+IN_FLIGHT = 2
+"""Requests for one model at a time: the server computes one while the next is on its way."""
+
+Send = Callable[[Tensors, float], Awaitable[dict[str, NDArray[np.float32]]]]
+"""Sends tensors (n_rows, ...) as one request within some seconds, and gives the outputs (n_rows, ...)."""
+
+
+@dataclass(frozen=True)
+class _Call:
+    inputs: Tensors
+    rows: int
+    until: float
+    outputs: asyncio.Future[dict[str, NDArray[np.float32]]] = field(default_factory=asyncio.Future)
+
+
+class Joiner:
+    """Joins concurrent calls of one model into requests.
+
+    A call that finds fewer than two requests on their way is sent at once: nobody waits for company.
+    Those that come meanwhile leave together when a request returns.
+    """
+
+    def __init__(self, send: Send, most_rows: int) -> None:
+        """Make a joiner.
+
+        Args:
+            send: sends one request.
+            most_rows: rows a request may hold; a call with more is split.
+        """
+        self._send = send
+        self._most_rows = most_rows
+        self._waiting: deque[_Call] = deque()
+        self._in_flight = 0
+        self._senders: set[asyncio.Task[None]] = set()
+
+    async def infer(self, inputs: Tensors, seconds: float) -> dict[str, NDArray[np.float32]]:
+        """Outputs by name (n_rows, ...), in the order of the rows.
+
+        Args:
+            inputs: by name (n_rows, ...).
+            seconds: the time there is.
+
+        Raises:
+            TimeoutError: the time is up.
+            Exception: whatever `send` raised for the request that held the call.
+        """
+        until = asyncio.get_running_loop().time() + seconds
+        n_rows = len(next(iter(inputs.values())))
+        calls = []
+        for start in range(0, n_rows, self._most_rows):
+            part = {name: value[start : start + self._most_rows] for name, value in inputs.items()}
+            calls.append(_Call(part, min(self._most_rows, n_rows - start), until))
+        self._waiting.extend(calls)
+        if self._in_flight < IN_FLIGHT:
+            self._in_flight += 1
+            sender = asyncio.create_task(self._send_waiting())
+            self._senders.add(sender)
+            sender.add_done_callback(self._senders.discard)
+        async with asyncio.timeout_at(until):
+            parts = await asyncio.gather(*(call.outputs for call in calls))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    async def _send_waiting(self) -> None:
+        while calls := self._next():
+            seconds = max(call.until for call in calls) - asyncio.get_running_loop().time()
+            try:
+                inputs = calls[0].inputs if len(calls) == 1 else _joined([call.inputs for call in calls])
+                outputs = await self._send(inputs, seconds)
+            except Exception as error:
+                for call in calls:
+                    if not call.outputs.done():
+                        call.outputs.set_exception(error)
+                continue
+            start = 0
+            for call in calls:
+                if not call.outputs.done():
+                    call.outputs.set_result({n: value[start : start + call.rows] for n, value in outputs.items()})
+                start += call.rows
+        self._in_flight -= 1
+
+    def _next(self) -> list[_Call]:
+        """The calls that leave together; those whose caller has given up are left out."""
+        calls: list[_Call] = []
+        rows = 0
+        while self._waiting and rows + self._waiting[0].rows <= self._most_rows:
+            call = self._waiting.popleft()
+            if not call.outputs.done():
+                calls.append(call)
+                rows += call.rows
+        return calls
+
+
+def _joined(parts: Sequence[Tensors]) -> dict[str, NDArray[np.float32]]:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

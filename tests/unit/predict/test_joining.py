@@ -1,0 +1,98 @@
+"""Calls that come while others are away go together, and each gets its own answer."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from services.predict.golden import Tensors
+from services.predict.joining import IN_FLIGHT, Joiner
+
+
+class Server:
+    """Answers each row with its double once it is let; keeps how many rows each request had."""
+
+    def __init__(self) -> None:
+        self.requests: list[int] = []
+        self.open = asyncio.Event()
+        self.problem: Exception | None = None
+
+    async def __call__(self, inputs: Tensors, seconds: float) -> dict[str, np.ndarray]:
+        self.requests.append(len(inputs["x"]))
+        await self.open.wait()
+        if self.problem:
+            raise self.problem
+        return {"y": 2 * inputs["x"]}
+
+
+def rows(first: int, n: int = 1) -> dict[str, np.ndarray]:
+    return {"x": np.arange(first, first + n, dtype=np.float32)[:, None]}
+
+
+async def asked(joiner: Joiner, first: int, n: int = 1, seconds: float = 5.0) -> list[float]:
+    return (await joiner.infer(rows(first, n), seconds))["y"].ravel().tolist()
+
+
+async def filled(server: Server, joiner: Joiner) -> list[asyncio.Task[list[float]]]:
+    """Calls that take all the places there are at the server."""
+    calls = []
+    async with asyncio.timeout(5):
+        for i in range(IN_FLIGHT):
+            calls.append(asyncio.create_task(asked(joiner, i)))
+            while len(server.requests) <= i:
+                await asyncio.sleep(0)
+    return calls
+
+
+async def test_a_lone_call_leaves_at_once_and_alone() -> None:
+    server = Server()
+    server.open.set()
+    assert await asked(Joiner(server, 64), 3, 2) == [6, 8]
+    assert server.requests == [2]
+
+
+async def test_calls_that_come_meanwhile_leave_together_and_each_gets_its_own_answer() -> None:
+    server = Server()
+    joiner = Joiner(server, 64)
+    away = await filled(server, joiner)
+    calls = [asyncio.create_task(asked(joiner, 10 * i, 3)) for i in range(12)]
+    await asyncio.sleep(0)
+    server.open.set()
+    assert await asyncio.gather(*away) == [[0], [2]]
+    assert await asyncio.gather(*calls) == [[20 * i, 20 * i + 2, 20 * i + 4] for i in range(12)]
+    assert server.requests == [1] * IN_FLIGHT + [36]
+
+
+async def test_no_request_holds_more_rows_than_the_model_takes() -> None:
+    server = Server()
+    server.open.set()
+    joiner = Joiner(server, 4)
+    answers = await asyncio.gather(*(asked(joiner, 100 * i, 3 + i) for i in range(6)))
+    assert answers == [[2 * (100 * i + j) for j in range(3 + i)] for i in range(6)]
+    assert max(server.requests) <= 4
+
+
+async def test_a_caller_who_gives_up_leaves_the_others_their_answers() -> None:
+    server = Server()
+    joiner = Joiner(server, 64)
+    held = await filled(server, joiner)
+    hasty, patient = asyncio.create_task(asked(joiner, 7)), asyncio.create_task(asked(joiner, 8))
+    await asyncio.sleep(0)
+    hasty.cancel()
+    with pytest.raises(TimeoutError):
+        await asked(joiner, 9, seconds=0.01)
+    server.open.set()
+    assert await patient == [16]
+    assert await asyncio.gather(*held) == [[0], [2]]
+    assert server.requests == [1, 1, 1]
+
+
+async def test_an_error_reaches_every_caller_of_the_request_and_the_next_one_is_served() -> None:
+    server = Server()
+    server.problem = RuntimeError("away")
+    server.open.set()
+    joiner = Joiner(server, 64)
+    told = await asyncio.gather(*(asked(joiner, i) for i in range(5)), return_exceptions=True)
+    assert [str(each) for each in told] == ["away"] * 5
+    server.problem = None
+    assert await asked(joiner, 1) == [2]
