@@ -18,6 +18,8 @@ from onnxmltools.convert.common.data_types import FloatTensorType
 from torch import Tensor, nn
 
 from services.features.feature_sets import FeatureSet
+from services.predict.rollouts import drift
+from services.predict.rollouts.tally import Tally
 from training.fit import predict
 from training.networks.base import DEFENDERS, SceneNetwork
 from training.networks.step_trees import DefenderFeatures, DeparturesAdded, StepTrees
@@ -154,7 +156,7 @@ def write_plugin(
         setting: `live` or `retrospective`.
         network: the network.
         golden: scenes to answer; the first few are kept.
-        trained_on: scenes that the network was fitted to; how often their inputs had which values is kept.
+        trained_on: scenes that the network was fitted to; the inputs of those with the actual target are counted.
         metrics: the report on held-out games.
         provenance: `data` and `command`.
 
@@ -175,12 +177,20 @@ def write_plugin(
             raise NotExported(f"{name} of {folder / 'model.onnx'} differs by {difference:.4f} from the network's")
         known[f"output.{name}"] = answer
     np.savez(folder / "golden.npz", allow_pickle=False, **known)
+    (folder / "inputs.json").write_text(_counted(trained_on.take(~trained_on.what_if)).model_dump_json() + "\n")
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
     outputs = [name for name in _OUTPUTS if f"output.{name}" in known]
     (folder / "manifest.toml").write_text(
         tomlkit.dumps(_manifest(folder, entry, feature_set, outputs, provenance | {"trained_with": network.made_with}))
     )
     (folder / "__init__.py").write_text(f'"""{entry.description}."""\n')
+
+
+def _counted(scenes: Scenes) -> Tally:
+    """The inputs of scenes, each counted as predict counts a call."""
+    shares = drift.histograms(scenes.inputs)
+    n = len(scenes)
+    return Tally(calls=n, inputs={name: tuple(n * share for share in each) for name, each in shares.items()})
 
 
 def _manifest(
@@ -202,6 +212,7 @@ def _manifest(
         ],
         "artifact": {"file": "model.onnx", "sha256": _sha256(folder / "model.onnx")},
         "golden": {"file": "golden.npz", "sha256": _sha256(folder / "golden.npz"), "tolerance": TOLERANCE},
+        "training_inputs": {"file": "inputs.json", "sha256": _sha256(folder / "inputs.json")},
         "provenance": provenance | {"metrics": "metrics.json"},
     }
 

@@ -95,6 +95,9 @@ class Manifest(_Strict):
     outputs: Annotated[tuple[TensorDeclaration, ...], Field(min_length=1)]
     artifact: DigestedFile
     golden: GoldenExample
+    training_inputs: Annotated[
+        DigestedFile | None, Field(description="What drift is told against: a tally with the inputs it was trained on.")
+    ] = None
     provenance: Provenance
     resources: Resources = Resources()
     batching: Batching = Batching()

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from services.features.feature_sets import SLOTS, FeatureSet
 from services.predict import ghosts, golden, manifest
 from services.predict.golden import Tensors
 from services.predict.manifest import DigestedFile, Manifest, ManifestError
+from services.predict.rollouts import drift
+from services.predict.rollouts.tally import Tally
 
 GROUP = "ghostback.models"
 
@@ -93,6 +95,25 @@ class ModelVersion:
     def golden(self) -> Path:
         """The file with the known answer."""
         return self.folder / self.manifest.golden.file
+
+    @cached_property
+    def training(self) -> Tally | None:
+        """Counts of the inputs it was trained on; None where its plugin brings none.
+
+        Raises:
+            ManifestError: the file holds something else.
+        """
+        declared = self.manifest.training_inputs
+        if declared is None:
+            return None
+        try:
+            tally = Tally.model_validate_json((self.folder / declared.file).read_bytes())
+        except ValueError:
+            raise ManifestError(f"{declared.file} is no tally") from None
+        for tensor in self.manifest.inputs:
+            if len(tally.inputs.get(tensor.name, ())) != drift.BINS * tensor.shape[-1]:
+                raise ManifestError(f"{declared.file} does not have {drift.BINS} bins for each entry of {tensor.name}")
+        return tally
 
     @property
     def as_found(self) -> tuple[object, ...]:
@@ -285,11 +306,14 @@ def check_files(version: ModelVersion) -> tuple[Tensors, Tensors]:
     """Check that a version's files are those its manifest tells of; inputs and outputs of its golden example.
 
     Raises:
-        ManifestError: a file is missing, has another digest, or is no golden example of its tensors.
+        ManifestError: a file is missing, has another digest, or does not hold what it should of its tensors.
     """
     declared = version.manifest
     _check_digest(version.artifact, declared.artifact)
     _check_digest(version.golden, declared.golden)
+    if declared.training_inputs:
+        _check_digest(version.folder / declared.training_inputs.file, declared.training_inputs)
+        _ = version.training
     return golden.read(version.folder, declared)
 
 

@@ -149,9 +149,15 @@ class Controller:
     async def standing(self, rollout: Rollout) -> Standing:
         """A rollout with its evidence."""
         tallies = await self.do(self.store.tallies, rollout)
-        policy, stable = rollout.policy, tallies.get(STABLE, Tally())
+        policy, stable, versions = rollout.policy, tallies.get(STABLE, Tally()), self._versions(rollout)
         readings = {
-            arm: guardrails.read(policy.guardrails, policy.alpha / len(policy.arms), stable, tallies.get(arm, Tally()))
+            arm: guardrails.read(
+                policy.guardrails,
+                policy.alpha / len(policy.arms),
+                stable,
+                tallies.get(arm, Tally()),
+                versions[arm].training if arm in versions else None,
+            )
             for arm in policy.arms
         }
         return Standing(rollout, tallies, readings)

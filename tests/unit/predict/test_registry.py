@@ -13,6 +13,9 @@ from services.common.errors import FailedPrecondition, NotFound
 from services.features.feature_sets import FEATURE_SETS
 from services.predict import registry, repository
 from services.predict.registry import Registry, State
+from services.predict.rollouts import drift
+from services.predict.rollouts.tally import Tally
+from tests.plugins import entry_points, plugin, sha256
 
 BUILT_IN = Path(next(iter(built_in.__path__)))
 
@@ -125,3 +128,17 @@ def test_the_repository_is_what_triton_reads(tmp_path: Path) -> None:
     assert 'backend: "onnxruntime"' in config
     assert "kind" not in config
     assert (tmp_path / "ghosting-2.0.0" / "1" / "model.onnx").read_bytes() == version.artifact.read_bytes()
+
+
+def test_a_plugin_may_bring_counts_of_the_inputs_it_was_trained_on(plugins: Path) -> None:
+    counts = {"3.0": Tally(calls=1, inputs={"receiver": (1.0,) * drift.BINS * 4}), "3.1": Tally(calls=1), "3.2": None}
+    for version, tally in counts.items():
+        made = plugin(version)
+        if tally:
+            made.files["counts.json"] = tally.model_dump_json().encode()
+            made.manifest["training_inputs"] = {"file": "counts.json", "sha256": sha256(made.files["counts.json"])}
+        made.install(plugins, f"plugin_{version[-1]}", f"models-{version[-1]}")
+    found = discover(*entry_points(plugins))
+    assert [found.get("ghosting", version).training for version in ("3.0", "3.2")] == [counts["3.0"], None]
+    problem = "counts.json does not have 25 bins for each entry of receiver"
+    assert found.get("ghosting", "3.1").problem == problem
