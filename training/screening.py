@@ -26,7 +26,8 @@ from services.features.screening.boosting import Workers, rmse
 from services.features.screening.screen import TOLERANCE, Screening, Stage, Verdict, screen
 from services.features.screening.table import Table
 from simulator.game import simulate_game
-from training import screening_plot
+from training import cluster, screening_plot
+from training.cluster_workers import ClusterWorkers
 
 PLAYS_A_GAME = 150
 TEST_SEEDS_FROM = 40_000
@@ -53,6 +54,7 @@ def main() -> None:
     parser.add_argument(
         "--threads", type=int, default=os.cpu_count() or 1, help="models fitted at a time (default: cores)"
     )
+    parser.add_argument("--scheduler", default="", help="grow the models on a Dask cluster, tcp://HOST:PORT")
     parser.add_argument("--json", action="store_true", help="print the result as one line of JSON")
     arguments = parser.parse_args()
     console = Console(stderr=arguments.json)
@@ -84,6 +86,8 @@ def _run(arguments: argparse.Namespace, console: Console) -> tuple[Screening, di
     candidates = catalogue.of_setting(arguments.setting)
     columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     workers = Workers(arguments.seed, arguments.threads)
+    if arguments.scheduler:
+        workers = ClusterWorkers(arguments.seed, 1, client=cluster.client(arguments.scheduler))
     with Progress(*columns, console=console) as progress:
         bars = {stage: progress.add_task(stage.value, total=None) for stage in (*Stage,)[1:]}
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 TREES = 300
-_PARAMETERS = {
+PARAMETERS = {
     "objective": "regression",
     "learning_rate": 0.06,
     "num_leaves": 15,
@@ -68,7 +68,7 @@ class Workers:
 
     def fit(self, values: NDArray[np.float32], target: Floats) -> lgb.Booster:
         """A model of a target (n_rows,) from values (n_rows, n_columns)."""
-        parameters = _PARAMETERS | {"seed": self.seed % 2**31}
+        parameters = PARAMETERS | {"seed": self.seed % 2**31}
         data = lgb.Dataset(values, target, params=parameters)
         return lgb.train(parameters, data, TREES, callbacks=[lambda _: self.check()])
 
