@@ -32,8 +32,8 @@ class TritonPythonModel:
             joined = {name: np.concatenate(parts) for name, parts in zip(self.inputs, zip(*tensors))}
             outputs = self.session.run(self.outputs, joined)
         except Exception as error:
-            failure = pb_utils.TritonError(f"onnxruntime: {error}")
-            return [pb_utils.InferenceResponse(error=failure) for _ in requests]
+            failures = [pb_utils.TritonError(f"onnxruntime: {error}") for _ in requests]  # one shared kills the server
+            return [pb_utils.InferenceResponse(error=failure) for failure in failures]
         ends = np.cumsum(rows)[:-1]
         split = zip(*(np.split(output, ends) for output in outputs))
         return [
