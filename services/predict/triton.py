@@ -291,8 +291,9 @@ class ModelServer:
         if joiner is None:
             send = partial(self._send, version.id, version.manifest)
             joiner = self._joiners[version] = Joiner(send, version.manifest.max_batch_size)
+        taken = {tensor.name: inputs[tensor.name] for tensor in version.manifest.inputs}
         try:
-            outputs = await joiner.infer(inputs, remaining_seconds(self._timeout))
+            outputs = await joiner.infer(taken, remaining_seconds(self._timeout))
         except TimeoutError:
             raise InferenceServerException("the time is up", "StatusCode.DEADLINE_EXCEEDED") from None
         for name, value in outputs.items():

@@ -81,6 +81,15 @@ class Predicting:
         """What is said of a version of `ghosting`."""
         return (await self.models("GetModelVersion", name=name(version))).model_version
 
+    async def is_in(self, version: str, state: pb.ModelVersionState.ValueType) -> bool:
+        """Whether a version of `ghosting` is in a state."""
+        return bool((await self.version(version)).state == state)
+
+    async def is_answering(self) -> bool:
+        """Whether predict has a call in hand."""
+        page = (await asyncio.to_thread(urllib.request.urlopen, self.server.metrics)).read().decode()
+        return 'in_flight{method="/ghostback.predict.v1.PredictService/PredictGhosts"} 1.0' in page
+
     async def loaded(self, version: str) -> bool:
         """Whether Triton has a version of `ghosting`."""
         async with triton_grpc.InferenceServerClient(self.triton.ports.grpc_address) as client:
@@ -89,6 +98,12 @@ class Predicting:
 
 def name(version: str) -> str:
     return f"models/ghosting/versions/{version}"
+
+
+def uninstall(folder: Path, distribution: str) -> None:
+    """Take a plugin out of its site folder."""
+    shutil.rmtree(folder)
+    shutil.rmtree(folder.parent / f"{distribution.replace('-', '_')}-0.1.dist-info")
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -201,19 +216,13 @@ async def test_a_version_that_is_unloaded_finishes_its_calls_first(
 ) -> None:
     plugin("0.5.0", plugins.slow(12)).install(site, "slow", "slow-models")
     await predicting.models("RescanModels")
-    await predicting.models("LoadModelVersion", name=name("0.5.0"))
+    loading = asyncio.create_task(predicting.models("LoadModelVersion", name=name("0.5.0")))
+    await until(lambda: predicting.is_in("0.5.0", pb.MODEL_VERSION_STATE_LOADING))
+    await loading
     call = asyncio.create_task(predicting.client.predict_ghosts(play, model=name("0.5.0")))
-
-    async def in_flight() -> bool:
-        page = (await asyncio.to_thread(urllib.request.urlopen, predicting.server.metrics)).read().decode()
-        return 'in_flight{method="/ghostback.predict.v1.PredictService/PredictGhosts"} 1.0' in page
-
-    async def draining() -> bool:
-        return (await predicting.version("0.5.0")).state == pb.MODEL_VERSION_STATE_DRAINING
-
-    await until(in_flight)
+    await until(predicting.is_answering)
     unloading = asyncio.create_task(predicting.models("UnloadModelVersion", name=name("0.5.0")))
-    await until(draining)
+    await until(lambda: predicting.is_in("0.5.0", pb.MODEL_VERSION_STATE_DRAINING))
     assert not call.done()
     assert await predicting.loaded("0.5.0")
     await unloading
@@ -222,20 +231,34 @@ async def test_a_version_that_is_unloaded_finishes_its_calls_first(
     assert not await predicting.loaded("0.5.0")
 
 
+async def test_a_version_whose_plugin_is_uninstalled_finishes_its_calls_first(
+    predicting: Predicting, site: Path, play: Play
+) -> None:
+    folder = plugin("0.5.1", plugins.slow(12)).install(site, "leaves", "leaving-models")
+    await predicting.models("RescanModels")
+    await predicting.models("LoadModelVersion", name=name("0.5.1"))
+    call = asyncio.create_task(predicting.client.predict_ghosts(play, model=name("0.5.1")))
+    await until(predicting.is_answering)
+    uninstall(folder, "leaving-models")
+    await predicting.models("RescanModels")
+    assert (await predicting.refused("GetModelVersion", name=name("0.5.1"))).code == "NOT_FOUND"
+    assert not call.done()
+    assert (await call).ghosts
+
+    async def unloaded() -> bool:
+        return not await predicting.loaded("0.5.1")
+
+    await until(unloaded)
+
+
 async def test_another_replica_leaves_a_version_unloaded(predicting: Predicting) -> None:
     async with running("services.predict", *predicting.flags) as server:
         async with Client(Addresses(predict=server.address)) as client:
-            replica = Predicting(
-                client, server, predicting.triton, predicting.repository, predicting.feature_sets, predicting.flags
-            )
+            replica = replace(predicting, client=client, server=server)
             await predicting.models("LoadModelVersion", name=name("0.11.0"))
             await replica.models("LoadModelVersion", name=name("0.11.0"))
             await predicting.models("UnloadModelVersion", name=name("0.11.0"))
-
-            async def let_go() -> bool:
-                return (await replica.version("0.11.0")).state == pb.MODEL_VERSION_STATE_VERIFIED
-
-            await until(let_go)
+            await until(lambda: replica.is_in("0.11.0", pb.MODEL_VERSION_STATE_VERIFIED))
             assert "unloaded by another replica" in server.log.read_text()
             assert not await predicting.loaded("0.11.0")
 
@@ -255,8 +278,7 @@ async def test_a_plugin_that_was_repaired_is_served_after_a_reload(predicting: P
     (folder / "model.onnx").write_bytes(good.files["model.onnx"])
     told = await predicting.refused("ReloadModelVersion", name=name("0.6.0"))
     assert "model.onnx has SHA-256" in told.message
-    shutil.rmtree(folder)
-    (site / "repaired_models-0.1.dist-info" / "entry_points.txt").unlink()
+    uninstall(folder, "repaired-models")
     good.install(site, "repaired", "repaired-models")
     reloaded = (await predicting.models("ReloadModelVersion", name=name("0.6.0"))).model_version
     assert (reloaded.state, reloaded.state_description) == (pb.MODEL_VERSION_STATE_READY, "")
@@ -304,8 +326,7 @@ async def test_an_artifact_is_replaced_under_load_and_every_answer_is_of_one_or_
         for _ in range(4):
             group.create_task(calls())
         await until(lambda: asyncio.sleep(0, len(lengths) > 10))
-        shutil.rmtree(folder)
-        (site / "replaced_models-0.1.dist-info" / "entry_points.txt").unlink()
+        uninstall(folder, "replaced-models")
         half = {"displacement": plugins.follow(inputs)["displacement"] / 2}
         plugin("0.13.0", halved, inputs, half).install(site, "replaced", "replaced-models")
         await predicting.models("RescanModels")
@@ -356,8 +377,7 @@ async def test_plugins_are_found_and_missed_without_being_told(predicting: Predi
 
     await until(listed)
     assert (await predicting.client.predict_ghosts(play, model=name("0.7.0"))).ghosts
-    shutil.rmtree(folder)
-    shutil.rmtree(site / "comes_models-0.1.dist-info")
+    uninstall(folder, "comes-models")
     await until(missed)
     assert not (predicting.repository / "ghosting-0.7.0").exists()
 
@@ -380,8 +400,7 @@ async def test_a_plugin_that_brings_a_version_in_service_is_refused_and_the_vers
         assert "brings ghosting-2.0.0, as ghostback-models 0.1.0 does already" in str(told.broken_plugins)
         assert (await predicting.client.predict_ghosts(play)).model_version == name("2.0.0")
     finally:
-        shutil.rmtree(folder)
-        shutil.rmtree(site / "rival_models-0.1.dist-info")
+        uninstall(folder, "rival-models")
 
 
 async def test_a_model_of_a_screened_feature_set_is_served_once_features_knows_the_set(
@@ -416,11 +435,7 @@ async def test_a_plugin_waits_for_a_features_service_that_is_not_up_yet(predicti
         async with running(
             "services.features", f"--ingest={NOBODY}", f"--port={port}", f"--feature-sets={predicting.feature_sets}"
         ):
-
-            async def verified() -> bool:
-                return (await early.version("0.14.0")).state == pb.MODEL_VERSION_STATE_VERIFIED
-
-            await until(verified)
+            await until(lambda: early.is_in("0.14.0", pb.MODEL_VERSION_STATE_VERIFIED))
 
 
 def write_screened(folder: Path) -> None:
