@@ -80,12 +80,12 @@ def test_wider_differences_make_a_wider_interval(values: Values, factor: float) 
     assert width(wide) == pytest.approx(factor * width(narrow), rel=1e-5)
 
 
-@given(plays, st.floats(0.1, 10))
-def test_the_excess_does_not_depend_on_the_unit(values: Values, factor: float) -> None:
+@given(st.lists(st.tuples(st.floats(0.8, 1.2), st.floats(1, 2)), min_size=40, max_size=60), st.floats(0.1, 10))
+def test_the_excess_does_not_depend_on_the_unit(ratios: Values, factor: float) -> None:
+    values = [(ratio * stable, stable) for ratio, stable in ratios]
     scaled = [(factor * candidate, factor * stable) for candidate, stable in values]
     one, other = (sequential.excess(pairs(each), ALPHA) for each in (values, scaled))
-    assume(math.isfinite(one.lower))
-    assume(width(one) < 100)
+    assert math.isfinite(width(one))
     assert other == pytest.approx(one, rel=1e-5, abs=1e-5)
 
 
