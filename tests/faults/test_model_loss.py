@@ -1,9 +1,8 @@
 """Triton loses models while nobody calls; predict notices, puts it right and tells."""
 
-import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,10 @@ from deploy.triton.launcher import Ports, Triton
 from ghostback import wire
 from ghostback.client import Addresses, Client
 from ghostback.predict.v1 import predict_service_pb2 as pb
+from tests.predicting import NOBODY, TRITON_ENVIRONMENT, until
 from tests.processes import Server, running
 
-NOBODY = "127.0.0.1:1"
 NAME = "models/ghosting/versions/2.0.0"
-SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -48,17 +46,9 @@ class Predicting:
         return await self.version()
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for something to become true."""
-    async with asyncio.timeout(SECONDS):
-        while not await condition():
-            await asyncio.sleep(0.02)
-
-
 @asynccontextmanager
 async def triton(folder: Path, ports: Ports) -> AsyncIterator[Triton]:
-    environment = Path(__file__).parents[2] / ".venv-triton"
-    async with launcher.running(environment, folder / "models", folder / "log", ports) as started:
+    async with launcher.running(TRITON_ENVIRONMENT, folder / "models", folder / "log", ports) as started:
         yield started
 
 

@@ -2,115 +2,23 @@
 
 import asyncio
 import os
-import shutil
-import socket
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import grpc.aio
 import numpy as np
 import pytest
-import tritonclient.grpc.aio as triton_grpc
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
-from deploy.triton import launcher
-from deploy.triton.launcher import Triton
-from ghostback import wire
 from ghostback.client import Addresses, Client
 from ghostback.play import Play
 from ghostback.predict.v1 import predict_service_pb2 as pb
-from services.features.feature_sets import TensorSpec
-from services.features.screening import screened
-from services.features.screening.screened import Provenance, ScreenedSet
 from simulator.game import simulate_game
 from tests import plugins
-from tests.failures import Failure, failure
 from tests.plugins import plugin
-from tests.processes import Server, running
-
-NOBODY = "127.0.0.1:1"
-SECONDS = 30.0
-SCREENED = ScreenedSet(
-    name="ghosting-screened",
-    version=1,
-    description="a defender's velocity",
-    setting="retrospective",
-    rate=10.0,
-    observed=5,
-    horizon=10,
-    row="defender",
-    tensors=(TensorSpec("features", (2,), ("defender_vx yd/s", "defender_vy yd/s")),),
-    mean=(0.0, 0.0),
-    scale=(1.0, 1.0),
-    provenance=Provenance(("games/1", "games/2"), 900, 7, "a test", 200, 1.0, 1.01),
-)
-VELOCITY = np.array([[1, 2], [0, -3]], np.float32)
-RUN_ON = (
-    {"features": VELOCITY},
-    {"displacement": VELOCITY[:, None] * np.arange(1, 11, dtype=np.float32)[:, None] / 10},
-)
-"""What a model of defenders who run on is asked, and what it answers."""
-
-
-@dataclass(frozen=True)
-class Predicting:
-    """A running predict service and what it stands on."""
-
-    client: Client
-    server: Server
-    triton: Triton
-    repository: Path
-    feature_sets: Path
-    flags: tuple[str, ...]
-
-    async def models(self, method: str, **fields: Any) -> Any:
-        """Call ModelService."""
-        request = wire.view(getattr(pb, f"{method}Request"))(**fields)
-        return await getattr(self.client.models, method)(request, timeout=SECONDS)
-
-    async def refused(self, method: str, **fields: Any) -> Failure:
-        """Call ModelService in vain."""
-        with pytest.raises(grpc.aio.AioRpcError) as error:
-            await self.models(method, **fields)
-        return failure(error.value)
-
-    async def version(self, version: str) -> Any:
-        """What is said of a version of `ghosting`."""
-        return (await self.models("GetModelVersion", name=name(version))).model_version
-
-    async def is_in(self, version: str, state: pb.ModelVersionState.ValueType) -> bool:
-        """Whether a version of `ghosting` is in a state."""
-        return bool((await self.version(version)).state == state)
-
-    async def is_answering(self) -> bool:
-        """Whether predict has a call in hand."""
-        page = (await asyncio.to_thread(urllib.request.urlopen, self.server.metrics)).read().decode()
-        return 'in_flight{method="/ghostback.predict.v1.PredictService/PredictGhosts"} 1.0' in page
-
-    async def loaded(self, version: str) -> bool:
-        """Whether Triton has a version of `ghosting`."""
-        async with triton_grpc.InferenceServerClient(self.triton.ports.grpc_address) as client:
-            return bool(await client.is_model_ready(f"ghosting-{version}", "1"))
-
-
-def name(version: str) -> str:
-    return f"models/ghosting/versions/{version}"
-
-
-def uninstall(folder: Path, distribution: str) -> None:
-    """Take a plugin out of its site folder."""
-    shutil.rmtree(folder)
-    shutil.rmtree(folder.parent / f"{distribution.replace('-', '_')}-0.1.dist-info")
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for something to become true."""
-    async with asyncio.timeout(SECONDS):
-        while not await condition():
-            await asyncio.sleep(0.02)
+from tests.predicting import Predicting, name, start, uninstall, until
+from tests.processes import running
 
 
 @pytest.fixture(scope="module")
@@ -131,23 +39,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 async def predicting(tmp_path_factory: pytest.TempPathFactory, site: Path) -> AsyncIterator[Predicting]:
-    folder = tmp_path_factory.mktemp("triton")
-    repository, feature_sets = folder / "models", folder / "feature-sets"
-    repository.mkdir()
-    async with (
-        launcher.running(Path(__file__).parents[2] / ".venv-triton", repository, folder / "log") as triton,
-        running("services.features", f"--ingest={NOBODY}", f"--feature-sets={feature_sets}") as features,
-    ):
-        flags = (
-            f"--features={features.address}",
-            f"--triton={triton.ports.grpc_address}",
-            f"--model-repository={repository}",
-            "--rescan-seconds=0.2",
-            "--probe-seconds=0.2",
-        )
-        async with running("services.predict", *flags) as server:
-            async with Client(Addresses(NOBODY, NOBODY, server.address, NOBODY)) as client:
-                yield Predicting(client, server, triton, repository, feature_sets, flags)
+    async with start(tmp_path_factory.mktemp("predict")) as started:
+        yield started
 
 
 async def test_models_are_listed_page_by_page_with_the_fields_asked_for(predicting: Predicting) -> None:
@@ -401,61 +294,3 @@ async def test_a_plugin_that_brings_a_version_in_service_is_refused_and_the_vers
         assert (await predicting.client.predict_ghosts(play)).model_version == name("2.0.0")
     finally:
         uninstall(folder, "rival-models")
-
-
-async def test_a_model_of_a_screened_feature_set_is_served_once_features_knows_the_set(
-    predicting: Predicting, site: Path, play: Play
-) -> None:
-    plugin("0.8.0", run_on(), *RUN_ON, SCREENED).install(site, "of_screened", "screened-models")
-    await predicting.models("RescanModels")
-    unknown = await predicting.version("0.8.0")
-    assert unknown.state == pb.MODEL_VERSION_STATE_FAILED
-    assert unknown.state_description == "needs feature set ghosting-screened@1, which is not known here"
-    write_screened(predicting.feature_sets)
-    await predicting.models("RescanModels")
-    prediction = await predicting.client.predict_ghosts(play, model=name("0.8.0"))
-    batch = screened.compute(play, SCREENED)
-    for ghost, velocity in zip(prediction.ghosts, batch.tensors["features"], strict=True):
-        way = ghost.path[-1] - ghost.path[0]
-        np.testing.assert_allclose(way, batch.direction * velocity * (len(ghost.path) - 1) / 10, atol=1e-3)
-
-
-async def test_a_plugin_waits_for_a_features_service_that_is_not_up_yet(predicting: Predicting, site: Path) -> None:
-    plugin("0.14.0", run_on(), *RUN_ON, SCREENED).install(site, "waits", "waiting-models")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    flags = (f"--features=127.0.0.1:{port}", *predicting.flags[1:])
-    async with running("services.predict", *flags) as server, Client(Addresses(predict=server.address)) as client:
-        early = replace(predicting, client=client)
-        version = await early.version("0.14.0")
-        assert version.state == pb.MODEL_VERSION_STATE_DISCOVERED
-        assert version.state_description.startswith("needs feature set ghosting-screened@1: features at ")
-        write_screened(predicting.feature_sets)
-        async with running(
-            "services.features", f"--ingest={NOBODY}", f"--port={port}", f"--feature-sets={predicting.feature_sets}"
-        ):
-            await until(lambda: early.is_in("0.14.0", pb.MODEL_VERSION_STATE_VERIFIED))
-
-
-def write_screened(folder: Path) -> None:
-    """Have features know the screened set."""
-    folder.mkdir(exist_ok=True)
-    (folder / f"{SCREENED.id}.json").write_text(screened.to_document(SCREENED))
-
-
-def run_on() -> bytes:
-    """An ONNX model of defenders who run on as they did for ten steps."""
-    value = {
-        "features": helper.make_tensor_value_info("features", TensorProto.FLOAT, ["rows", 2]),
-        "displacement": helper.make_tensor_value_info("displacement", TensorProto.FLOAT, ["rows", 10, 2]),
-    }
-    nodes = [
-        helper.make_node("Unsqueeze", ["features", "axis"], ["velocity"]),
-        helper.make_node("Mul", ["velocity", "seconds"], ["displacement"]),
-    ]
-    seconds = np.repeat(np.arange(1, 11, dtype=np.float32)[:, None] / 10, 2, axis=1)
-    constants = [numpy_helper.from_array(seconds, "seconds"), numpy_helper.from_array(np.array([1]), "axis")]
-    graph = helper.make_graph(nodes, "run_on", [value["features"]], [value["displacement"]], constants)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    return bytes(model.SerializeToString())
