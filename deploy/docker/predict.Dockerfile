@@ -12,7 +12,7 @@ RUN python -m venv /opt/ghostback \
 
 FROM python:3.11.14-slim-bookworm
 RUN useradd --system --uid 10001 --home-dir /var/lib/ghostback --create-home ghostback \
-    && install -d -o ghostback /var/lib/ghostback/models
+    && install -d -o ghostback /var/lib/ghostback/models /var/lib/ghostback/rollouts
 COPY --from=build /opt/ghostback /opt/ghostback
 USER 10001
 WORKDIR /var/lib/ghostback

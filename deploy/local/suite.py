@@ -81,6 +81,7 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
                 "--features={features}",
                 f"--triton={triton.ports.grpc_address}",
                 f"--model-repository={repository}",
+                f"--database-url=sqlite:///{folder / 'predict.db'}",
             ],
             "score": ["--ingest={ingest}", "--predict={predict}"],
         }.items():

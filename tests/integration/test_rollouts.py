@@ -7,28 +7,24 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import grpc.aio
-import numpy as np
 import pytest
-from google.protobuf.json_format import ParseDict
 
 from deploy.triton import launcher
 from deploy.triton.launcher import Triton
-from ghostback import convert, wire
+from ghostback import wire
 from ghostback.client import Addresses, Client
 from ghostback.play import Play
-from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
+from ghostback.predict.v1 import rollout_service_pb2 as pb
 from simulator.game import simulate_game
 from tests.candidates import BETTER, CRASHING, MODEL, NOT_FINITE, REFUSED, SLOW, STABLE, install
 from tests.failures import failure
 from tests.processes import running
+from tests.rollouts import SECONDS, act, ask, create, get, pinned, policy, right, until
 
 NOBODY = "127.0.0.1:1"
-SECONDS = 20.0
 QUICK = {"dwell": "0.5s", "plays": 20}
-pb = rollout_service_pb2
 
 
 @dataclass
@@ -91,65 +87,6 @@ async def client(started: Client) -> AsyncIterator[Client]:
     request = pb.ListRolloutsRequest(parent=f"models/{MODEL}", active_only=True)
     for rollout in (await started.rollouts.ListRollouts(request, timeout=SECONDS)).rollouts:
         await act(started, "AbortRollout", rollout.name)
-
-
-async def pinned(client: Client) -> None:
-    """Put the version into service that the tests call stable: without any, the highest sound one is."""
-    rollout = await create(client, version=STABLE, mode="ROLLOUT_MODE_BLUE_GREEN", steps=[])
-    await act(client, "PromoteRollout", rollout.name, full=True)
-
-
-def policy(version: str = BETTER, percent: float = 50, mode: str = "ROLLOUT_MODE_CANARY", **changes: Any) -> Any:
-    fields = {
-        "model": f"models/{MODEL}",
-        "mode": mode,
-        "arms": [{"name": "candidate", "version": version}],
-        "steps": [{"weights": [{"arm": "candidate", "percent": percent}], "dwell": "3600s"}],
-    }
-    return ParseDict(fields | changes, wire.view(pb.RolloutPolicy)())
-
-
-async def create(client: Client, **changes: Any) -> Any:
-    request = wire.view(pb.CreateRolloutRequest)(policy=policy(**changes), actor="ann", reason="a test")
-    return (await client.rollouts.CreateRollout(request, timeout=SECONDS)).rollout
-
-
-async def act(client: Client, method: str, name: str, **fields: Any) -> Any:
-    request = getattr(pb, f"{method}Request")(name=name, actor="ann", **fields)
-    return (await getattr(client.rollouts, method)(request, timeout=SECONDS)).rollout
-
-
-async def get(client: Client, name: str) -> Any:
-    return (await client.rollouts.GetRollout(pb.GetRolloutRequest(name=name), timeout=SECONDS)).rollout
-
-
-async def until(client: Client, name: str, state: str, seconds: float = SECONDS) -> Any:
-    """Watch until it is in a state."""
-    watch = client.rollouts.WatchRollout(pb.WatchRolloutRequest(name=name), timeout=seconds)
-    async for response in watch:
-        if pb.RolloutState.Name(response.rollout.state) == f"ROLLOUT_STATE_{state}":
-            return response.rollout
-    raise AssertionError(f"{name} was never {state}")
-
-
-async def ask(client: Client, play: Play, key: str = "", arm: str = "", model: str = f"models/{MODEL}") -> Any:
-    """One call; gives the response and its initial metadata."""
-    request = wire.view(predict_service_pb2.PredictGhostsRequest)(model=model)
-    request.source.play.CopyFrom(convert.play_to_message(play))
-    metadata = [(n, v) for n, v in (("x-ghostback-routing-key", key), ("x-ghostback-arm", arm)) if v]
-    call = client.predict.PredictGhosts(request, timeout=SECONDS, metadata=metadata)
-    response = await call
-    return response, dict(await call.initial_metadata())
-
-
-def first_step(response: Any) -> np.ndarray:
-    return np.array([convert.path_from_message(ghost.path, "path")[1] for ghost in response.ghosts])
-
-
-async def right(client: Client, play: Play, response: Any) -> bool:
-    """Whether the ghosts are those of the version that the response names."""
-    named, _ = await ask(client, play, model=response.model_version)
-    return np.array_equal(first_step(named), first_step(response))
 
 
 async def shares(client: Client, play: Play, n: int = 60) -> dict[str, str]:

@@ -36,6 +36,8 @@ _SERVICE_CONFIG = {
             "name": [
                 {"service": "ghostback.ingest.v1.IngestService", "method": "StreamTags"},
                 {"service": "ghostback.score.v1.ScoreService", "method": "EvaluateModel"},
+                {"service": "ghostback.predict.v1.RolloutService", "method": "CreateRollout"},
+                {"service": "ghostback.predict.v1.RolloutService", "method": "PromoteRollout"},
             ]
         },
     ]
@@ -168,7 +170,7 @@ class Client:
     """One channel to each service; use as an async context manager.
 
     Every unary call has a deadline; gRPC itself repeats calls that found a service unavailable, but for
-    those that may not be repeated blindly: `StreamTags` and `EvaluateModel`.
+    those that may not be repeated blindly: `StreamTags`, `EvaluateModel`, `CreateRollout` and `PromoteRollout`.
 
     Raises:
         grpc.aio.AioRpcError: from every call; `grpc_status.rpc_status.from_call` gives its details.

@@ -5,7 +5,7 @@ import sys
 import grpc.aio
 import typer
 
-from ghostback.cli import models
+from ghostback.cli import models, rollout
 from ghostback.cli.suite import CommandError
 
 app = typer.Typer(
@@ -16,6 +16,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(models.app, name="models")
+app.add_typer(rollout.app, name="rollout")
 
 
 def main() -> None:
