@@ -126,9 +126,18 @@ class Answering(Generic[A]):
             try:
                 answered = await self._within_budget(mirrored.decision, mirrored.version, mirrored.attempt)
             except Exception as error:
-                self._count_failure(mirrored.decision, mirrored.arm, error)
+                if await self._stable_can(mirrored):
+                    self._count_failure(mirrored.decision, mirrored.arm, error)
             else:
                 self._count(mirrored.decision, mirrored.arm, answered)
+
+    async def _stable_can(self, mirrored: _Mirrored[A]) -> bool:
+        """Whether stable answers what a shadow could not."""
+        try:
+            await self._within_budget(mirrored.decision, mirrored.decision.stable, mirrored.attempt)
+        except Exception:
+            return False
+        return True
 
     async def _within_budget(self, decision: Decision, version: ModelVersion, attempt: Attempt[A]) -> A:
         """A candidate's answer; at least half of the caller's time is left to stable."""
