@@ -5,9 +5,10 @@ PARTS := --editable "./clients/python[cli]" --editable ./models ./protos
 DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml models/pyproject.toml \
 	protos/pyproject.toml protos/hatch_build.py $(shell find protos -name '*.proto')
 DATA ?=
+MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint types up train bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
+.PHONY: help setup demo demo-rollout test lint types up train study bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -34,6 +35,9 @@ setup: .venv/.suite .venv-triton/.ready ## Make the virtual environments
 demo: setup ## Run the whole chain on a simulated game, or on DATA=<folder>, and write a report
 	@$(BIN)/python -m demo $(if $(DATA),--data $(DATA))
 
+demo-rollout: setup .venv/.dev ## Roll out a better, a worse and a crashing version while simulated games are played
+	@$(BIN)/python -m demo.rollout
+
 up: setup ## Run Triton and the services until Ctrl-C
 	@$(BIN)/python -m deploy.local
 
@@ -49,6 +53,9 @@ test: setup lint types ## Run every test
 
 train: .venv/.dev ## Train the default model again; others by `python -m training NAME --setting SETTING`
 	@$(BIN)/python -m training scene_transformer --setting live
+
+study: .venv/.dev ## Train every model with three seeds, as many at a time as there are cores
+	@$(BIN)/python -m training.study $(MODELS) --setting live
 
 bench-ingest: .venv/.dev ## Send a season of samples to ingest, beside a bare stream, no server, and pandas
 	@$(BIN)/python -m benchmarks.ingest

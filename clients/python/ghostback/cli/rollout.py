@@ -93,7 +93,7 @@ def watch(name: Name, predict: suite.Predict = "", json: suite.Json = False) -> 
                     fields = MessageToDict(response.rollout, preserving_proto_field_name=True)
                     typer.echo(jsons.dumps(fields))
                 else:
-                    live.update(_picture(response.rollout), refresh=True)
+                    live.update(picture(response.rollout), refresh=True)
 
     suite.run(suite.addresses(predict), follow)
 
@@ -213,10 +213,10 @@ def _show(rollout: pb.Rollout, json: bool) -> None:
     if json:
         suite.show_json(rollout)
     else:
-        Console().print(_picture(rollout))
+        Console().print(picture(rollout))
 
 
-def _picture(rollout: pb.Rollout) -> RenderableType:
+def picture(rollout: pb.Rollout) -> RenderableType:
     """Weights, plays and evidence of a rollout, each guardrail with its interval."""
     steps = max(len(rollout.policy.steps), 2 if rollout.policy.mode == pb.ROLLOUT_MODE_BLUE_GREEN else 1)
     title = f"{_short(rollout.name)}  {_state(rollout)}  step {rollout.step + 1} of {steps}  etag {rollout.etag}"
