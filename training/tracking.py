@@ -1,5 +1,6 @@
 """What a training did, kept by MLflow: in a database below build/, or wherever one is named."""
 
+import fcntl
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 import mlflow
-from mlflow.exceptions import MlflowException
 
 STORE = Path("build/mlflow")
 """Folder of the default database, and of the artifacts of runs in any SQLite database."""
@@ -32,12 +32,10 @@ def run(
     uri = uri or os.environ.get("MLFLOW_TRACKING_URI", f"sqlite:///{STORE.resolve()}/mlflow.db")
     artifacts = (STORE / "artifacts").resolve().as_uri() if uri.startswith("sqlite:") else None
     mlflow.set_tracking_uri(uri)
-    if mlflow.get_experiment_by_name(experiment) is None:
-        try:
+    with (STORE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if mlflow.get_experiment_by_name(experiment) is None:
             mlflow.create_experiment(experiment, artifacts)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                raise
     experiment_id = mlflow.set_experiment(experiment).experiment_id
     known = mlflow.search_runs([experiment_id], f"attributes.run_name = '{name}'", max_results=1, output_format="list")
     run_id = known[0].info.run_id if resumed and known else None
