@@ -29,8 +29,8 @@ _ANSWERS = Counter(
 _MIRRORED_AT_ONCE = 2
 _MIRRORS_WAITING = 64
 _PAUSE = 0.05
-_LEFT_TO_TELL = 0.5
-"""Seconds of the caller's time that are left to say that the model server is away."""
+_LEFT_TO_TELL = 1.5
+"""Seconds of the caller's time that are left to say that the model server is away, also to clients that ask again."""
 
 
 class Answered(Protocol):
