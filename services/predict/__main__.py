@@ -88,7 +88,7 @@ async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
     yield [
         (PREDICT_SERVICE, PredictServicer(models, model_server, features, router, answering, settings.arm_callers)),
         (MODEL_SERVICE, ModelServicer(models, router, model_server, plugins)),
-        (ROLLOUT_SERVICE, RolloutServicer(controller, router, models)),
+        (ROLLOUT_SERVICE, RolloutServicer(controller, router)),
     ]
     for task in following:
         task.cancel()

@@ -1,6 +1,6 @@
 """Rollouts as messages of the contract."""
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from services.common import requests
 from services.predict.rollouts import policy as policies
 from services.predict.rollouts.controller import Standing
 from services.predict.rollouts.machine import Rollout
-from services.predict.rollouts.policy import STABLE, Mode, Policy, Step
+from services.predict.rollouts.policy import Policy
 from services.predict.rollouts.schema import EventRow
 from services.predict.rollouts.tally import Tally
 
@@ -71,12 +71,6 @@ def policy_to_message(policy: Policy) -> pb.RolloutPolicy:
         _set_seconds(added.dwell, step.seconds)
         _set_seconds(added.patience, step.patience)
     return message
-
-
-def weights_of(policy: Policy, step: Step, dropped: Container[str]) -> dict[str, float]:
-    """Percent of plays of each arm during a step, stable first; of a shadow arm what is mirrored to it."""
-    weights = {arm: 0.0 if arm in dropped else step.weights.get(arm, 0.0) for arm in policy.arms}
-    return {STABLE: 100.0 - (0.0 if policy.mode is Mode.SHADOW else sum(weights.values())), **weights}
 
 
 def weights_to_messages(weights: Mapping[str, float]) -> list[pb.ArmWeight]:

@@ -10,14 +10,13 @@ from google.protobuf.message import Message
 from ghostback import wire
 from ghostback.predict.v1 import rollout_service_pb2 as pb
 from services.common import paging, requests
-from services.common.errors import DomainError, InvalidInput, Violation
+from services.common.errors import InvalidInput, Violation
 from services.predict import rollout_messages as messages
-from services.predict.registry import Registry, State
 from services.predict.rollouts import machine
-from services.predict.rollouts.assignment import arm_of, mirrors_of, slot_of
+from services.predict.rollouts.assignment import arm_of, mirrors_of, percents_of, slot_of
 from services.predict.rollouts.controller import Controller, Transition
 from services.predict.rollouts.machine import Rollout
-from services.predict.rollouts.policy import STABLE, Mode, Policy
+from services.predict.rollouts.policy import STABLE, Mode
 from services.predict.rollouts.store import Event, Judgement
 from services.predict.routing import Router
 
@@ -32,11 +31,10 @@ _LONGEST = {"actor": 128, "reason": 1_024}
 class RolloutServicer:
     """Starts rollouts, tells of them, and does to them what people ask for."""
 
-    def __init__(self, controller: Controller, router: Router, registry: Registry) -> None:
+    def __init__(self, controller: Controller, router: Router) -> None:
         self._controller = controller
         self._store = controller.store
         self._router = router
-        self._registry = registry
 
     async def CreateRollout(self, request: pb.CreateRolloutRequest, context: Any) -> Message:
         """Start a rollout."""
@@ -116,16 +114,19 @@ class RolloutServicer:
             policy = messages.policy_from_message(request.policy)
             stable = self._router.stable(policy.model).manifest.version
             name = machine.name_of(policy.model, await self._controller.do(self._store.next_number, policy.model))
-            problems, dropped = self._problems(policy), set()
+            problems, dropped = self._controller.problems(policy), set()
         slots = [slot_of(name, key) for key in request.keys]
         steps = []
-        for i, step in enumerate(policy.stages):
-            weights = messages.weights_of(policy, step, dropped)
+        for i in range(len(policy.stages)):
             if policy.mode is Mode.SHADOW:
                 arms = [",".join(mirrors_of(policy, i, slot, dropped)) or STABLE for slot in slots]
             else:
                 arms = [arm_of(policy, i, slot, dropped) for slot in slots]
-            steps.append(wire.view(pb.PreviewStep)(weights=messages.weights_to_messages(weights), arms=arms))
+            steps.append(
+                wire.view(pb.PreviewStep)(
+                    weights=messages.weights_to_messages(percents_of(policy, i, dropped)), arms=arms
+                )
+            )
         return wire.view(pb.PreviewRolloutResponse)(
             name=name,
             stable_version=f"models/{policy.model}/versions/{stable}",
@@ -164,20 +165,6 @@ class RolloutServicer:
 
     async def _message(self, rollout: Rollout) -> pb.Rollout:
         return messages.rollout_to_message(await self._controller.standing(rollout))
-
-    def _problems(self, policy: Policy) -> list[str]:
-        """Why a rollout would be refused now, as far as that is known without loading anything."""
-        active = self._router.rollout(policy.model)
-        problems = [f"{active.name} is active"] if active else []
-        for version in policy.arms.values():
-            try:
-                found = self._registry.get(policy.model, version)
-            except DomainError as error:
-                problems.append(error.message)
-                continue
-            if found.state in (State.DISCOVERED, State.FAILED):
-                problems.append(f"{found.id} cannot be used: {found.problem}")
-        return problems
 
 
 def _ids(name: str, field: str = "name") -> tuple[str, int]:

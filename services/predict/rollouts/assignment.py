@@ -3,7 +3,7 @@
 from collections.abc import Container
 from hashlib import blake2b
 
-from services.predict.rollouts.policy import STABLE, Policy
+from services.predict.rollouts.policy import STABLE, Mode, Policy
 
 SLOTS = 10_000
 """A slot is 0.01% of the keys."""
@@ -33,6 +33,13 @@ def mirrors_of(policy: Policy, step: int, slot: int, dropped: Container[str] = (
     """The arms of a shadow rollout that a slot is mirrored to during a step."""
     weights = policy.stages[step].weights
     return [arm for arm in policy.arms if arm not in dropped and slot < _slots(weights.get(arm, 0.0))]
+
+
+def percents_of(policy: Policy, step: int, dropped: Container[str] = ()) -> dict[str, float]:
+    """Percent of plays of each arm during a step, stable first; of a shadow arm what is mirrored to it."""
+    weights = policy.stages[step].weights
+    percents = {arm: 0.0 if arm in dropped else weights.get(arm, 0.0) for arm in policy.arms}
+    return {STABLE: 100.0 - (0.0 if policy.mode is Mode.SHADOW else sum(percents.values())), **percents}
 
 
 def _slots(percent: float) -> int:

@@ -179,6 +179,20 @@ class Controller:
         await self.step()
         return rollout
 
+    def problems(self, policy: Policy) -> list[str]:
+        """Why a rollout would be refused now, as far as that is known without loading anything."""
+        active = self._router.rollout(policy.model)
+        problems = [f"{active.name} is active"] if active else []
+        for version in policy.arms.values():
+            try:
+                found = self._registry.get(policy.model, version)
+            except NotFound as error:
+                problems.append(error.message)
+                continue
+            if found.state in (State.DISCOVERED, State.FAILED):
+                problems.append(f"{found.id} cannot be used: {found.problem}")
+        return problems
+
     async def act(self, name: tuple[str, int], etag: str, transition: Transition, event: Event) -> Rollout:
         """Do to a rollout what a person asks for.
 

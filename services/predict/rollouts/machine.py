@@ -8,6 +8,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict
 
 from services.common.errors import FailedPrecondition, InvalidInput, Violation
+from services.predict.rollouts.assignment import percents_of
 from services.predict.rollouts.guardrails import Reading, Verdict
 from services.predict.rollouts.policy import STABLE, Mode, Policy, Step
 
@@ -88,12 +89,7 @@ class Rollout(BaseModel):
     @property
     def percents(self) -> dict[str, float]:
         """Percent of plays of each arm now, stable first; of a shadow arm what is mirrored to it."""
-        weights = {
-            arm: 0.0 if arm in self.dropped or not self.active else self.stage.weights.get(arm, 0.0)
-            for arm in self.policy.arms
-        }
-        answered = 0.0 if self.policy.mode is Mode.SHADOW else sum(weights.values())
-        return {STABLE: 100.0 - answered, **weights}
+        return percents_of(self.policy, self.step, self.dropped if self.active else self.policy.arms)
 
 
 def name_of(model: str, number: int) -> str:
