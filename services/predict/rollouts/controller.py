@@ -201,10 +201,10 @@ class Controller:
             Aborted: it was changed since the person saw it.
             FailedPrecondition: it is not in a state for that.
         """
+        await self.step()
         rollout = await self.do(self.store.get, *name)
         if etag and etag != str(rollout.revision):
             raise outdated(rollout)
-        await self.step()
         standing, now = await self.standing(rollout), self._clock()
         after = transition(rollout, standing.calls, now).model_copy(update={"reason": event.reason})
         event = Event(event.actor, event.action, event.reason, standing.evidence())
