@@ -1,0 +1,1 @@
+"""Gradient-boosted trees for each step's departure from constant velocity."""
