@@ -12,16 +12,20 @@ from services.features import feature_sets
 from services.predict import registry, repository
 from services.predict.triton import ModelServer
 from simulator.game import simulate_game
-from training import export, fit
+from training import boost, export, fit
+from training.fit import Options
+from training.networks.step_trees import StepTrees
 from training.scenes import Scenes, feature_set_of, of_plays
 from training.zoo import ZOO
 
 
-@pytest.mark.parametrize("name", ["social_cnn_lstm", "scene_transformer"])
+@pytest.mark.parametrize("name", ["social_cnn_lstm", "scene_transformer", "lightgbm_steps"])
 async def test_triton_answers_as_torch_does(name: str, tmp_path: Path, triton_environment: Path) -> None:
-    passes = Scenes.concatenate(of_plays(simulate_game(61, 12).plays, "live", 0))
+    passes = Scenes.concatenate(of_plays(simulate_game(61, 60).plays, "live", 0))
     torch.manual_seed(5)
     network = ZOO[name].build()
+    if isinstance(network, StepTrees):
+        boost.fit(network, Scenes.concatenate([passes, passes]), passes, 0.1, Options())
     version = registry.discover(feature_sets.FEATURE_SETS).get("ghosting", ZOO[name].version)
     (tmp_path / "models").mkdir()
     repository.write(tmp_path / "models", version)
