@@ -15,7 +15,7 @@ from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
 from services.score.judge import Judge
 from services.score.servicer import SCORE_SERVICE, ScoreServicer
-from services.score.upstreams import PREDICT_SERVICE, ROLLOUT_SERVICE, Upstreams
+from services.score.upstreams import MODEL_SERVICE, PREDICT_SERVICE, ROLLOUT_SERVICE, Upstreams
 
 
 class ScoreSettings(ServiceSettings):
@@ -36,8 +36,9 @@ async def start(settings: ScoreSettings) -> AsyncIterator[server.Servicers]:
     """Connect to the upstream services and give the servicers."""
     ingest = Upstream("ingest", settings.ingest, INGEST_SERVICE, settings)
     predict = Upstream("predict", settings.predict, PREDICT_SERVICE, settings)
+    models = Upstream("predict", settings.predict, MODEL_SERVICE, settings)
     rollouts = Upstream("predict", settings.predict, ROLLOUT_SERVICE, settings)
-    upstreams = Upstreams(ingest, predict, rollouts)
+    upstreams = Upstreams(ingest, predict, models, rollouts)
     operations = Operations()
     judging = asyncio.create_task(Judge(upstreams, settings.judge_seconds).run())
     yield [
@@ -47,7 +48,7 @@ async def start(settings: ScoreSettings) -> AsyncIterator[server.Servicers]:
     judging.cancel()
     await asyncio.wait([judging])
     await operations.close()
-    for upstream in (ingest, predict, rollouts):
+    for upstream in (ingest, predict, models, rollouts):
         await upstream.close()
 
 

@@ -127,7 +127,7 @@ async def evaluate(
 
     Args:
         plays: the passes, samples not needed.
-        model: resource name of a model or a model version.
+        model: resource name of a model version.
         profiles: the readings of the score.
         spoiled_fraction: share of defenders spoiled in the spoiled run; 0 leaves it out.
         seed: of the spoiling.

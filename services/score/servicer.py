@@ -82,9 +82,10 @@ class ScoreServicer:
                 report(wire.view(pb.EvaluateModelMetadata)(done_count=done, total_count=total))
 
             progress(0, len(passes))
+            version = await self._upstreams.in_service(request.model)
             return _result(
                 await evaluation.evaluate(
-                    passes, request.model, chosen, request.spoiled_fraction, request.seed, self._upstreams, progress
+                    passes, version, chosen, request.spoiled_fraction, request.seed, self._upstreams, progress
                 )
             )
 

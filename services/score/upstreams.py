@@ -14,8 +14,10 @@ from services.score.evaluation import Ghosts
 from services.score.judge import Judgement, Rollout
 
 PREDICT_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["PredictService"]
+MODEL_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 ROLLOUT_SERVICE = rollout_service_pb2.DESCRIPTOR.services_by_name["RolloutService"]
 
+_DEFAULT_MODEL = "models/ghosting"
 _WATCH_SECONDS = 60.0
 """A stream is opened anew after so long, for one whose other end is gone may never tell."""
 
@@ -23,9 +25,10 @@ _WATCH_SECONDS = 60.0
 class Upstreams:
     """Plays from `ingest`, ghosts and rollouts from `predict`."""
 
-    def __init__(self, ingest: Upstream, predict: Upstream, rollouts: Upstream) -> None:
+    def __init__(self, ingest: Upstream, predict: Upstream, models: Upstream, rollouts: Upstream) -> None:
         self._ingest = ingest
         self._predict = predict
+        self._models = models
         self._rollouts = rollouts
 
     async def plays_of(self, game: str) -> list[Play]:
@@ -35,6 +38,14 @@ class Upstreams:
     async def play(self, name: str) -> Play:
         """A play with samples."""
         return await plays.look_up(name, self._ingest)
+
+    async def in_service(self, model: str) -> str:
+        """The version of a model that is in service; a version stays what it is, and so does what has none."""
+        if "/versions/" in model:
+            return model
+        request = wire.view(predict_service_pb2.GetModelRequest)(name=model or _DEFAULT_MODEL)
+        response = await self._models.call("GetModel", request)
+        return response.model.serving_version or request.name
 
     async def ghosts(self, play: Play, model: str) -> Ghosts:
         """Ghosts of every defensive back for the receiver who was targeted."""

@@ -16,6 +16,7 @@ from ghostback.client import Addresses, Client
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Play
 from ghostback.predict.v1 import rollout_service_pb2 as pb
+from ghostback.score.v1 import score_service_pb2 as score_pb
 from services.common.plays import INGEST_SERVICE
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
@@ -115,6 +116,28 @@ async def test_a_stream_from_another_service_ends_quietly_when_its_time_is_over(
         told = [response.play.name async for response in ingest.stream("WatchPlays", request, 1.0)]
         await ingest.close()
     assert told == [play.name for play in GAMES[0].plays]
+
+
+async def test_an_evaluation_is_of_the_version_in_service_alone_and_no_evidence(suite: Judged) -> None:
+    await suite.play(GAMES[0])
+    step = wire.view(pb.RolloutStep)(weights=[wire.view(pb.ArmWeight)(arm="physics", percent=50)])
+    step.dwell.seconds = 3600
+    policy = wire.view(pb.RolloutPolicy)(
+        model="models/ghosting",
+        mode=pb.ROLLOUT_MODE_AB,
+        arms=[wire.view(pb.Arm)(name="physics", version="0.1.0")],
+        steps=[step],
+    )
+    created = await suite.rollouts("CreateRollout", wire.view(pb.CreateRolloutRequest)(policy=policy))
+    addresses = Addresses(**{name: suite.address(name) for name in ("ingest", "features", "predict", "score")})
+    async with Client(addresses) as client:
+        *_, result = [update async for update in client.evaluate_model(GAMES[0].game.name)]
+    assert isinstance(result, score_pb.EvaluateModelResult)
+    assert result.model_version == created.rollout.arms[0].model_version
+    assert {score.trajectory_count for score in result.scores} != {0}
+    request = wire.view(pb.GetRolloutRequest)(name=created.rollout.name)
+    rollout = (await suite.rollouts("GetRollout", request)).rollout
+    assert [arm.call_count for arm in rollout.arms] == [0, 0]
 
 
 async def start_shadow(suite: Judged) -> str:
