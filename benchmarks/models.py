@@ -96,8 +96,10 @@ def _recorded(folder: Path, setting: str) -> Scenes:
 def _report(version: ModelVersion, held: Scenes) -> dict[str, Any]:
     """Errors on the scenes, size, and milliseconds of one call in process on one core."""
     report = evaluate.report(held, *run_onnx(version.artifact, held))
-    weights = onnx.load(version.artifact).graph.initializer
-    report["parameters"] = int(sum(np.prod(each.dims, dtype=int) for each in weights if each.data_type == 1))
+    graph = onnx.load(version.artifact).graph
+    weights = sum(int(np.prod(each.dims, dtype=int)) for each in graph.initializer if each.data_type == 1)
+    leaves = [each for node in graph.node for each in node.attribute if each.name == "target_weights"]
+    report["parameters"] = weights + sum(len(each.floats) for each in leaves)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(str(version.artifact), options, providers=["CPUExecutionProvider"])
