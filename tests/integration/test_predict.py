@@ -48,7 +48,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Plugins on the import path of processes started here: good ones, and some that only Triton finds out."""
     site = tmp_path_factory.mktemp("site")
     plugin("0.10.0").install(site, "follower")
-    small = plugin("0.3.0")
+    small = plugin("0.5.0")
     small.manifest["max_batch_size"] = SMALL_BATCH_ROWS
     small.install(site, "small_batches")
     wrong = {"displacement": plugins.follow(random_inputs(("receiver",)))["displacement"] + np.float32(0.5)}
@@ -115,7 +115,7 @@ async def test_more_rows_than_a_batch_of_the_model_holds_are_answered_all_the_sa
     batch = tensors.compute(play, FEATURE_SET, targets(play), defenders)
     assert len(batch.anchor) > 2 * SMALL_BATCH_ROWS
     whole = await predicting.client.predict_ghosts(play, targets(play), defenders, "models/ghosting/versions/0.10.0")
-    split = await predicting.client.predict_ghosts(play, targets(play), defenders, "models/ghosting/versions/0.3.0")
+    split = await predicting.client.predict_ghosts(play, targets(play), defenders, "models/ghosting/versions/0.5.0")
     for one, other in zip(whole.ghosts, split.ghosts, strict=True):
         np.testing.assert_array_equal(one.path, other.path)
 
