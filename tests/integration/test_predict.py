@@ -135,7 +135,21 @@ async def test_what_triton_finds_wrong_is_listed_with_its_reason_and_the_best_of
         token = response.next_page_token
         if not token:
             break
-    names = ["0.1.0", "0.2.0", "0.3.0", "0.4.0", "0.5.0", "0.10.0", "1.0.0", "1.1.0", "1.2.0", "2.0.0", "9.0", "9.1", "9.2"]
+    names = [
+        "0.1.0",
+        "0.2.0",
+        "0.3.0",
+        "0.4.0",
+        "0.5.0",
+        "0.10.0",
+        "1.0.0",
+        "1.1.0",
+        "1.2.0",
+        "2.0.0",
+        "9.0",
+        "9.1",
+        "9.2",
+    ]
     assert [name for name in listed if "/" not in name] == names
     assert listed["2.0.0"].state == pb.MODEL_VERSION_STATE_READY
     assert listed["1.2.0"].state == pb.MODEL_VERSION_STATE_VERIFIED, "loaded before anyone asked for it"
