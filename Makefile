@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
-PARTS := --editable "./clients/python[cli]" --editable ./models ./protos
+PARTS := --editable ./clients/python --editable ./models ./protos
 DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml models/pyproject.toml \
 	protos/pyproject.toml protos/hatch_build.py $(shell find protos -name '*.proto')
 DATA ?=
