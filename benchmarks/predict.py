@@ -30,7 +30,7 @@ from simulator.game import SimulatedGame, simulate_game
 VERSION, CANDIDATE, FEATURE_SET = "2.0.0", "1.0.0", "ghosting-scene-live@2"
 LOADS = ((1, 1), (16, 1), (64, 1), (4, 32))
 """Calls in flight, and plays a call."""
-WARM_UP, SHADOW_RATE = 20, 20.0
+WARM_UP, SHADOW_RATE, PACED_ROUNDS = 20, 20.0, 4
 
 Call = Callable[[], Awaitable[object]]
 
@@ -122,7 +122,7 @@ async def _paced(client: Client, passes: list[Play], seconds: float) -> dict[str
     """Calls at a steady rate, without a rollout and with a shadow of every play, in turns."""
     times: dict[str, list[float]] = {"plain": [], "shadow": []}
     call = _ours(client, passes, 1)
-    for _ in range(2):
+    for _ in range(PACED_ROUNDS):
         times["plain"] += await _at_rate(call, seconds)
         async with _rollout(client, "ROLLOUT_MODE_SHADOW", percent=100):
             times["shadow"] += await _at_rate(call, seconds)
