@@ -38,9 +38,8 @@ class Upstream:
             DomainError: what the other service refused, or that it does not answer.
         """
         timeout = remaining_seconds(self._timeout)
-        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()), *interceptor.passed_on.get())
         try:
-            return await getattr(self._stub, method)(request, timeout=timeout, metadata=metadata)
+            return await getattr(self._stub, method)(request, timeout=timeout, metadata=_metadata())
         except grpc.aio.AioRpcError as error:
             raise status.error_of(error, self._target) from None
 
@@ -50,8 +49,7 @@ class Upstream:
         Raises:
             DomainError: what the other service refused, or that it does not answer.
         """
-        metadata = ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()), *interceptor.passed_on.get())
-        call = getattr(self._stub, method)(request, timeout=seconds, metadata=metadata)
+        call = getattr(self._stub, method)(request, timeout=seconds, metadata=_metadata())
         try:
             async for response in call:
                 yield response
@@ -79,3 +77,8 @@ def remaining_seconds(default: float) -> float:
     if remaining <= 0:
         raise errors.DeadlineExceeded("DEADLINE_EXCEEDED", "the caller's deadline passed before the answer was ready")
     return remaining
+
+
+def _metadata() -> tuple[tuple[str, str], ...]:
+    """What the call being served hands on: its id, and who answers where a rollout decides."""
+    return ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()), *interceptor.passed_on.get())

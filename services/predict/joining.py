@@ -73,22 +73,27 @@ class Joiner:
         return parts[0] if len(parts) == 1 else _joined(parts)
 
     async def _send_waiting(self) -> None:
-        while calls := self._next():
-            seconds = max(call.until for call in calls) - asyncio.get_running_loop().time()
-            try:
-                inputs = calls[0].inputs if len(calls) == 1 else _joined([call.inputs for call in calls])
-                outputs = await self._send(inputs, seconds)
-            except Exception as error:
-                for call in calls:
-                    if not call.outputs.done():
-                        call.outputs.set_exception(error)
-                continue
-            start = 0
+        try:
+            while calls := self._next():
+                await self._send_together(calls)
+        finally:
+            self._in_flight -= 1
+
+    async def _send_together(self, calls: Sequence[_Call]) -> None:
+        seconds = max(call.until for call in calls) - asyncio.get_running_loop().time()
+        try:
+            inputs = calls[0].inputs if len(calls) == 1 else _joined([call.inputs for call in calls])
+            outputs = await self._send(inputs, seconds)
+        except Exception as error:
             for call in calls:
                 if not call.outputs.done():
-                    call.outputs.set_result({n: value[start : start + call.rows] for n, value in outputs.items()})
-                start += call.rows
-        self._in_flight -= 1
+                    call.outputs.set_exception(error)
+            return
+        start = 0
+        for call in calls:
+            if not call.outputs.done():
+                call.outputs.set_result({n: value[start : start + call.rows] for n, value in outputs.items()})
+            start += call.rows
 
     def _next(self) -> list[_Call]:
         """The calls that leave together; those whose caller has given up are left out."""
