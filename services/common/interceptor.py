@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import grpc
@@ -25,6 +27,26 @@ _PARSED = 50
 """Bytes that a byte of a request may take when it is parsed, at worst: a message without fields has two."""
 
 Parse = Callable[[bytes], Any]
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A call as it comes in, before its request is read.
+
+    Attributes:
+        method: `/package.Service/Method`.
+        metadata: what it carries, by key.
+        context: gRPC's.
+    """
+
+    method: str
+    metadata: Mapping[str, str]
+    context: Context
+
+
+Gate = Callable[[Call], AbstractContextManager[None]]
+"""Lets a call in for as long as the context lasts, or raises a DomainError that its caller is told."""
 
 REQUEST_ID_KEY = "x-request-id"
 _PASSED_ON = ("x-ghostback-arm", "x-ghostback-routing-key")
@@ -50,15 +72,18 @@ _SECONDS = Histogram(
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of Ghostback's own services; others pass through."""
 
-    def __init__(self, reader_seconds: float, request_bytes: int) -> None:
+    def __init__(self, reader_seconds: float, request_bytes: int, gates: Sequence[Gate] = ()) -> None:
         """Set the limits of calls.
 
         Args:
             reader_seconds: how long a response of a stream may wait to be read.
             request_bytes: memory for requests that are read and not yet answered; the others wait as they came.
+            gates: what every call passes before its request is read, in this order.
         """
         self._reader_seconds = reader_seconds
         self._requests = Budget(request_bytes)
+        self._gates = gates
+        self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
         self,
@@ -66,26 +91,32 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Give the wrapped handler of a call."""
-        handler = await continuation(handler_call_details)
         method = handler_call_details.method
+        if method in self._wrapped:
+            return self._wrapped[method]
+        handler = await continuation(handler_call_details)
         if handler is None or not method.startswith("/ghostback."):
             return handler
+        self._wrapped[method] = self._wrap(method, handler)
+        return self._wrapped[method]
+
+    def _wrap(self, method: str, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         parse = handler.request_deserializer or bytes
         request = "stream" if handler.request_streaming else "unary"
         response = "stream" if handler.response_streaming else "unary"
         behaviour = getattr(handler, f"{request}_{response}")
 
-        async def unary(data: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        async def unary(data: bytes, context: Context) -> Any:
             try:
-                async with self._requests.held(_PARSED * len(data)), _around(method, context):
+                async with self._around(method, context), self._requests.held(_PARSED * len(data)):
                     return await behaviour(_parsed(parse, data), context)
             except grpc.aio.AbortError as aborted:
                 del data
                 raise _without_frames(aborted) from None
 
-        async def stream(data: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        async def stream(data: Any, context: Context) -> None:
             try:
-                async with _around(method, context):
+                async with self._around(method, context):
                     data = self._each(parse, data) if handler.request_streaming else _parsed(parse, data)
                     async with aclosing(behaviour(data, context)) as responses:
                         async for response in responses:
@@ -104,6 +135,35 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with self._requests.held(_PARSED * len(each)):
                 yield _parsed(parse, each)
 
+    @asynccontextmanager
+    async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
+        metadata: dict[str, str] = dict(context.invocation_metadata() or ())  # type: ignore[arg-type]
+        request_id.set(str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4().hex))
+        passed_on.set(tuple((key, str(metadata[key])) for key in _PASSED_ON if key in metadata))
+        started, remaining = time.monotonic(), context.time_remaining()
+        deadline.set(None if remaining is None else started + remaining)
+        structlog.contextvars.bind_contextvars(request_id=request_id.get())
+        code, refusal = grpc.StatusCode.CANCELLED, None
+        _IN_FLIGHT.labels(method).inc()
+        try:
+            with ExitStack() as passed:
+                for gate in self._gates:
+                    passed.enter_context(gate(Call(method, metadata, context)))
+                yield
+            code = grpc.StatusCode.OK
+        except (DomainError, InvalidMessage) as error:
+            refusal = rpc_status.to_status(status.status_of(error))
+            code = refusal.code
+        except Exception:
+            _log.exception("call failed", method=method)
+            refusal = rpc_status.to_status(status.internal(request_id.get()))
+            code = refusal.code
+        finally:
+            ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refusal)
+            context.add_done_callback(lambda _: ended())  # type: ignore[arg-type]
+        if refusal:
+            await context.abort_with_status(refusal)
+
 
 def _without_frames(error: grpc.aio.AbortError) -> grpc.aio.AbortError:
     """The error without the frames it passed, which hold the request; gRPC keeps the error in a cycle of references."""
@@ -118,7 +178,7 @@ def _parsed(parse: Parse, data: bytes) -> Any:
         raise InvalidInput("FIELD_INVALID", [Violation("", "the request is not a message of this method")]) from None
 
 
-async def _write(response: Any, context: grpc.aio.ServicerContext[Any, Any], seconds: float) -> None:
+async def _write(response: Any, context: Context, seconds: float) -> None:
     try:
         await asyncio.wait_for(context.write(response), seconds)
     except TimeoutError:
@@ -127,32 +187,11 @@ async def _write(response: Any, context: grpc.aio.ServicerContext[Any, Any], sec
         ) from None
 
 
-@asynccontextmanager
-async def _around(method: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
-    metadata = dict(context.invocation_metadata() or ())
-    request_id.set(str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4().hex))
-    passed_on.set(tuple((key, str(metadata[key])) for key in _PASSED_ON if key in metadata))
-    started, remaining = time.monotonic(), context.time_remaining()
-    deadline.set(None if remaining is None else started + remaining)
-    structlog.contextvars.bind_contextvars(request_id=request_id.get())
-    code, refusal = grpc.StatusCode.CANCELLED, None
-    _IN_FLIGHT.labels(method).inc()
-    try:
-        yield
-        code = grpc.StatusCode.OK
-    except (DomainError, InvalidMessage) as error:
-        refusal = rpc_status.to_status(status.status_of(error))
-        code = refusal.code
-    except Exception:
-        _log.exception("call failed", method=method)
-        refusal = rpc_status.to_status(status.internal(request_id.get()))
-        code = refusal.code
-    finally:
-        seconds = time.monotonic() - started
-        _IN_FLIGHT.labels(method).dec()
-        _CALLS.labels(method, code.name).inc()
-        _SECONDS.labels(method).observe(seconds)
-        details = {"details": refusal.details} if refusal else {}
-        _log.info("call", method=method, code=code.name, milliseconds=round(seconds * 1000, 2), **details)
-    if refusal:
-        await context.abort_with_status(refusal)
+def _ended(method: str, code: grpc.StatusCode, seconds: float, request: str, refusal: Any) -> None:
+    """Count and log a call, once its answer is out."""
+    _IN_FLIGHT.labels(method).dec()
+    _CALLS.labels(method, code.name).inc()
+    _SECONDS.labels(method).observe(seconds)
+    details = {"details": refusal.details} if refusal else {}
+    milliseconds = round(seconds * 1000, 2)
+    _log.info("call", method=method, code=code.name, milliseconds=milliseconds, request_id=request, **details)

@@ -1,6 +1,7 @@
 """The chassis: runs one gRPC server from start to graceful end."""
 
 import asyncio
+import gc
 import json
 import os
 import signal
@@ -82,6 +83,9 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
         _log.info("serving", **addresses)
         if settings.ready_file:
             _write_whole(settings.ready_file, json.dumps(addresses))
+        gc.collect()
+        gc.freeze()
+        sys.setswitchinterval(0.0005)
         await stop.wait()
         _log.info("draining", seconds=settings.drain_seconds)
         await health_servicer.enter_graceful_shutdown()

@@ -1,5 +1,6 @@
 """Tensors that a caller gives: checked against what a model takes."""
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -34,7 +35,7 @@ def read(
         shape = tuple(message.shape)
         rows = rows or (shape[0] if shape else 0)
         values = wire.read_column(message, "values")
-        if shape != (rows, *tensor.shape) or len(values) != np.prod(shape, dtype=int) or not rows:
+        if shape != (rows, *tensor.shape) or len(values) != math.prod(shape) or not rows:
             wanted = f"of shape [{rows or 'rows'}, {', '.join(map(str, tensor.shape))}], with as many values"
             raise InvalidInput(
                 "FIELD_INVALID",

@@ -2,6 +2,7 @@
 
 import zipfile
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,11 @@ from services.predict.manifest import Manifest, ManifestError, TensorDeclaration
 Tensors = Mapping[str, NDArray[np.float32]]
 
 
+@lru_cache(64)
 def read(folder: Path, declared: Manifest) -> tuple[Tensors, Tensors]:
     """Inputs and outputs by name, each (n_rows, ...), of the golden example in a plugin's folder.
+
+    It is read once of a manifest, which tells its digest.
 
     Raises:
         ManifestError: it cannot be read, or its arrays are not those the manifest declares.

@@ -28,7 +28,8 @@ class _Call:
 class Joiner:
     """Joins concurrent calls of one model into requests.
 
-    A call that finds fewer than two requests on their way is sent at once: nobody waits for company.
+    A call that finds fewer than two requests on their way is sent at once: nobody waits for company,
+    and one that is given up is given up at the server too.
     Those that come meanwhile leave together when a request returns.
     """
 
@@ -56,21 +57,35 @@ class Joiner:
             TimeoutError: the time is up.
             Exception: whatever `send` raised for the request that held the call.
         """
-        until = asyncio.get_running_loop().time() + seconds
         n_rows = len(next(iter(inputs.values())))
+        if n_rows <= self._most_rows and self._in_flight < IN_FLIGHT and not self._waiting:
+            return await self._alone(inputs, seconds)
+        until = asyncio.get_running_loop().time() + seconds
         calls = []
         for start in range(0, n_rows, self._most_rows):
             part = {name: value[start : start + self._most_rows] for name, value in inputs.items()}
             calls.append(_Call(part, min(self._most_rows, n_rows - start), until))
         self._waiting.extend(calls)
-        if self._in_flight < IN_FLIGHT:
+        self._start()
+        async with asyncio.timeout_at(until):
+            parts = await asyncio.gather(*(call.outputs for call in calls))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    async def _alone(self, inputs: Tensors, seconds: float) -> dict[str, NDArray[np.float32]]:
+        self._in_flight += 1
+        try:
+            return await self._send(inputs, seconds)
+        finally:
+            self._in_flight -= 1
+            self._start()
+
+    def _start(self) -> None:
+        """Have those sent who wait, if there is a place for them."""
+        if self._waiting and self._in_flight < IN_FLIGHT:
             self._in_flight += 1
             sender = asyncio.create_task(self._send_waiting())
             self._senders.add(sender)
             sender.add_done_callback(self._senders.discard)
-        async with asyncio.timeout_at(until):
-            parts = await asyncio.gather(*(call.outputs for call in calls))
-        return parts[0] if len(parts) == 1 else _joined(parts)
 
     async def _send_waiting(self) -> None:
         try:

@@ -1,6 +1,7 @@
 """What a model plugin says of itself, as data: read and checked before any of its code runs."""
 
 import tomllib
+from functools import lru_cache
 from importlib.metadata import version as installed
 from pathlib import Path, PurePath
 from typing import Annotated, Literal, Self
@@ -117,9 +118,17 @@ def read(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     try:
-        written = tomllib.loads(path.read_text())
+        status = path.stat()
+        return _read(path, status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise ManifestError(f"{MANIFEST} cannot be read: {error.strerror}") from None
+
+
+@lru_cache(1024)
+def _read(path: Path, modified: int, size: int) -> Manifest:
+    """The manifest in a file; read once as long as that is not changed."""
+    try:
+        written = tomllib.loads(path.read_text())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ManifestError(f"{MANIFEST} is not TOML: {error}") from None
     try:

@@ -42,6 +42,8 @@ class Decision:
                 f"{self.stable.name} takes feature set {self.stable.manifest.feature_set}, not {feature_set}",
                 self.stable.name,
             )
+        if self.rollout is None:
+            return self
         mirrors = {a: v for a, v in (self.mirrors or {}).items() if v.manifest.feature_set == feature_set}
         if self.candidate and self.candidate.manifest.feature_set != feature_set:
             return replace(self, arm=STABLE, candidate=None, mirrors=mirrors)

@@ -3,8 +3,9 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import unquote
@@ -66,12 +67,11 @@ class PredictServicer:
     async def PredictGhosts(self, request: pb.PredictGhostsRequest, context: Any) -> Message:
         """Predict the ghosts of one play."""
         requests.at_most(request, target_ids=16, defender_ids=32)
-        decision = self._decide(request.model, request.source.name or request.source.play.name, context)
+        [decision] = self._decide(request.model, [request.source.name or request.source.play.name], context)
         interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
         drawing = _Drawing(request, self._features, self._model_server)
         arm, drawn = await self._answering.answer(decision, drawing.of)
-        if decision.mirrors:
-            context.add_done_callback(lambda _: self._answering.mirror(decision, drawing.of))
+        context.add_done_callback(lambda _: self._answering.conclude(decision, arm, drawn, drawing.of))
         response: pb.PredictGhostsResponse = drawn.response
         response.arm = arm
         response.rollout = decision.rollout.name if decision.rollout else ""
@@ -86,24 +86,23 @@ class PredictServicer:
         if not request.plays:
             raise InvalidInput("FIELD_REQUIRED", [Violation("plays", "is empty")])
         feature_set = requests.resource_id(request.feature_set, "featureSets", "feature_set")
-        decisions = [
-            self._decide(request.model, play.routing_key, context).for_feature_set(feature_set)
-            for play in request.plays
-        ]
+        decided = self._decide(request.model, [play.routing_key for play in request.plays], context)
+        decisions = [decision.for_feature_set(feature_set) for decision in decided]
         runs = [
             _Running(play, f"plays[{i}]", decision.stable, self._model_server)
             for i, (play, decision) in enumerate(zip(request.plays, decisions, strict=True))
         ]
-        answers = await asyncio.gather(*(self._answering.answer(d, r.of) for d, r in zip(decisions, runs, strict=True)))
+        asked = [self._answering.answer(d, r.of) for d, r in zip(decisions, runs, strict=True)]
+        answers = [await asked[0]] if len(asked) == 1 else await asyncio.gather(*asked)
         response = wire.view(pb.PredictTensorsResponse)()
         for decision, run, (arm, ran) in zip(decisions, runs, answers, strict=True):
-            if decision.mirrors:
-                context.add_done_callback(lambda _, d=decision, r=run: self._answering.mirror(d, r.of))
+            conclude = partial(self._answering.conclude, decision, arm, ran, run.of)
+            context.add_done_callback(lambda _, conclude=conclude: conclude())
             ran.response.arm, ran.response.rollout = arm, decision.rollout.name if decision.rollout else ""
             response.plays.append(ran.response)
         return response
 
-    def _decide(self, model_name: str, play: str, context: Any) -> Decision:
+    def _decide(self, model_name: str, plays: Sequence[str], context: Any) -> list[Decision]:
         name = model_name or _DEFAULT_MODEL
         match = _MODEL_NAME.fullmatch(name)
         if not match:
@@ -111,25 +110,31 @@ class PredictServicer:
             raise InvalidInput("NAME_INVALID", [Violation("model", f"{name!r} is not of the form {form}")])
         model, version = match.groups()
         if version:
-            return Decision(self._registry.get(model, version), arm="")
+            return [Decision(self._registry.get(model, version), arm="")] * len(plays)
         metadata: dict[str, str] = dict(context.invocation_metadata() or ())
         arm = metadata.get(ARM_KEY, "")
         if arm:
             self._check_caller(context.peer())
-        keys = {
-            RoutingKey.PLAY: play or interceptor.request_id.get(),
-            RoutingKey.GAME: play.partition("/plays/")[0] or interceptor.request_id.get(),
-            RoutingKey.REQUEST: interceptor.request_id.get(),
-        }
         if ROUTING_KEY in metadata:
-            keys = dict.fromkeys(keys, metadata[ROUTING_KEY])
-        return self._router.decide(model, keys, arm)
+            keys = dict.fromkeys(RoutingKey, metadata[ROUTING_KEY])
+            return [self._router.decide(model, keys, arm) for _ in plays]
+        return [self._router.decide(model, _keys(play), arm) for play in plays]
 
     def _check_caller(self, peer: str) -> None:
         """Check that a caller may choose its arm; `peer` as gRPC gives it, such as `ipv4:127.0.0.1:4711`."""
         address = unquote(peer.partition(":")[2]).rpartition(":")[0].strip("[]")
         if not any(ip_address(address) in network for network in self._arm_callers):
             raise PermissionDenied("ARM_OVERRIDE_REFUSED", f"callers from {address} may not choose the arm", peer=peer)
+
+
+def _keys(play: str) -> dict[RoutingKey, str]:
+    """What a play offers to route by."""
+    request = interceptor.request_id.get()
+    return {
+        RoutingKey.PLAY: play or request,
+        RoutingKey.GAME: play.partition("/plays/")[0] or request,
+        RoutingKey.REQUEST: request,
+    }
 
 
 class _Drawing:

@@ -159,12 +159,18 @@ class ModelServer:
             await self._prepared(version)
 
     async def keep(self, seconds: float) -> None:
-        """Ask every loaded version for its known answer, again and again, and load those anew that are lost."""
-        while True:
-            await asyncio.sleep(seconds)
-            await asyncio.gather(*map(self._look_after, list(self._kept.values())))
+        """Ask every loaded version for its known answer, again and again, and load those anew that are lost.
 
-    async def _look_after(self, version: ModelVersion) -> None:
+        They are asked one after the other, evenly over the time, so that callers do not notice.
+        """
+        while True:
+            versions = list(self._kept.values())
+            pause = seconds / max(1, len(versions))
+            await asyncio.sleep(pause)
+            await asyncio.gather(*(self._look_after(each, i * pause) for i, each in enumerate(versions)))
+
+    async def _look_after(self, version: ModelVersion, after: float) -> None:
+        await asyncio.sleep(after)
         try:
             if version.state in _LOADED:
                 if problem := await self._sign_of_loss(version):

@@ -87,14 +87,13 @@ class Answering(Generic[A]):
             del self._counts[name]
 
     async def answer(self, decision: Decision, attempt: Attempt[A]) -> tuple[str, A]:
-        """The arm that answered, and its answer.
+        """The arm that answered, and its answer, which is to be concluded once it is out.
 
         Raises:
             DomainError: stable could not answer; whatever a candidate did is not told.
         """
         if decision.candidate is None:
             answered, _ = await self._patiently(decision.stable, attempt)
-            self._count(decision, decision.arm, answered)
             return decision.arm, answered
         try:
             answered = await self._within_budget(decision, decision.candidate, attempt)
@@ -102,18 +101,17 @@ class Answering(Generic[A]):
             mended, waited = await self._patiently(decision.stable, attempt)
             if not waited:
                 self._count_failure(decision, decision.arm, error)
-            self._count(decision, STABLE, mended)
             return STABLE, mended
-        self._count(decision, decision.arm, answered)
         return decision.arm, answered
 
-    def mirror(self, decision: Decision, attempt: Attempt[A]) -> None:
-        """Have the decision's shadows asked some time; those for whom there is no room are left out."""
-        for arm, version in (decision.mirrors or {}).items():
+    def conclude(self, decision: Decision, arm: str, answered: A, attempt: Attempt[A]) -> None:
+        """Count an answer, and have the decision's shadows asked some time; those without room are left out."""
+        self._count(decision, arm, answered)
+        for shadow, version in (decision.mirrors or {}).items():
             if self._waiting.full():
-                _ANSWERS.labels(version.manifest.name, arm, "left out").inc()
+                _ANSWERS.labels(version.manifest.name, shadow, "left out").inc()
             else:
-                self._waiting.put_nowait(_Mirrored(decision, arm, version, attempt))
+                self._waiting.put_nowait(_Mirrored(decision, shadow, version, attempt))
 
     async def ask_shadows(self) -> None:
         """Ask the shadows, a few at a time, without end."""
@@ -158,8 +156,8 @@ class Answering(Generic[A]):
             await asyncio.sleep(_PAUSE)
 
     def _count(self, decision: Decision, arm: str, answered: A) -> None:
-        if answered.seconds is not None:
-            inputs = drift.histograms(answered.inputs) if decision.rollout else {}
+        if decision.rollout and answered.seconds is not None:
+            inputs = drift.histograms(answered.inputs)
             tally = Tally.of_call(answered.seconds, superhuman=answered.superhuman, inputs=inputs)
             self._add(decision, arm, tally, "answered")
 

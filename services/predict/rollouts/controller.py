@@ -1,6 +1,7 @@
 """Follows the store, and moves rollouts on by their evidence; every replica does, and the store says who was first."""
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,9 @@ from services.predict.triton import ModelServer
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+_LOOKS_A_STEP = 4
+"""What was counted is added and judged every fourth time, for that is some work; at once where an arm failed."""
 ACTOR = "ghostback"
 """Who acts where the evidence decides."""
 
@@ -118,14 +121,21 @@ class Controller:
 
     async def run(self) -> None:
         """Follow, without end; while the store is away, plays go where they went."""
-        while True:
+        for looks in itertools.count(1):
+            await asyncio.sleep(LOOK_SECONDS)
             try:
-                await self.step()
+                await (self.step() if looks % _LOOKS_A_STEP == 0 or self._has_new_failures() else self.look())
             except DomainError as error:
                 _log.error("rollouts not followed", problem=error.message)
             except Exception:
                 _log.exception("rollouts not followed")
-            await asyncio.sleep(POLL_SECONDS)
+
+    async def look(self) -> None:
+        """Take over what others changed."""
+        async with self._stepping:
+            await self._follow()
+        async with self.changed:
+            self.changed.notify_all()
 
     async def step(self) -> None:
         """Take over what others changed, add what was counted here, and do what the evidence asks for."""
@@ -259,6 +269,13 @@ class Controller:
             _log.warning("arm not ready", model=version.id, problem=error.message)
         finally:
             del self._preparing[version]
+
+    def _has_new_failures(self) -> bool:
+        return any(
+            tally.errors > self._flushed.get(rollout.name, {}).get(arm, Tally()).errors
+            for rollout in self._active
+            for arm, tally in self._counts.counted(rollout.name).items()
+        )
 
     async def _flush(self, rollout: Rollout) -> None:
         counted = self._counts.counted(rollout.name)

@@ -43,7 +43,9 @@ async def test_a_candidate_that_answers_everything_and_fails_every_call_is_found
     answering = Answering[Answer](patience=1)
     decision = Decision(versions["stable"], "candidate", versions["candidate"], ROLLOUT)
     for _ in range(20):
-        assert (await answering.answer(decision, attempt))[0] == "stable"
+        arm, answer = await answering.answer(decision, attempt)
+        assert arm == "stable"
+        answering.conclude(decision, arm, answer, attempt)
     counted = answering.counted(ROLLOUT.name)
     assert {arm: (tally.calls, tally.errors) for arm, tally in counted.items()} == {
         "candidate": (20, 20),
