@@ -87,6 +87,19 @@ async def test_a_caller_who_gives_up_leaves_the_others_their_answers() -> None:
     assert server.requests == [1, 1, 1]
 
 
+async def test_a_lone_call_that_is_given_up_ends_at_the_server_and_makes_room_for_those_who_wait() -> None:
+    server = Server()
+    joiner = Joiner(server, 64)
+    held = await filled(server, joiner)
+    waiting = asyncio.create_task(asked(joiner, 5))
+    await asyncio.sleep(0)
+    held[0].cancel()
+    server.open.set()
+    assert await waiting == [10]
+    assert held[0].cancelled()
+    assert await held[1] == [2]
+
+
 async def test_an_error_reaches_every_caller_of_the_request_and_the_next_one_is_served() -> None:
     server = Server()
     server.problem = RuntimeError("away")
