@@ -153,7 +153,7 @@ class Judge:
     async def _judge(self, rollout: Rollout, name: str) -> None:
         """Judge one play, unless it cannot be judged for a reason of its own.
 
-        The stable arm is asked last: where it answers and another did not, that one is to blame, and is not judged.
+        An arm that did not answer is asked again once the stable arm did: it is to blame then, and is not judged.
 
         Raises:
             DomainError: something does not answer.
@@ -161,13 +161,12 @@ class Judge:
         try:
             play = await self._upstreams.play(name)
             actual = trajectories.actual(play)
-            ghosts = {}
-            for arm, version in rollout.arms.items():
-                try:
-                    ghosts[arm] = (await self._upstreams.ghosts(play, version)).paths
-                except DomainError as error:
-                    _log.info("arm not judged", rollout=rollout.name, play=name, arm=arm, problem=error.message)
+            ghosts = await self._ghosts(play, rollout.arms)
             stable = (await self._upstreams.ghosts(play, rollout.stable)).paths
+            silent = {arm: version for arm, version in rollout.arms.items() if arm not in ghosts}
+            ghosts |= await self._ghosts(play, silent)
+            for arm in silent.keys() - ghosts.keys():
+                _log.info("arm not judged", rollout=rollout.name, play=name, arm=arm)
             judgements = [Judgement(name, arm, *compare(actual, [stable, paths])) for arm, paths in ghosts.items()]
             await self._upstreams.record(rollout.name, judgements)
         except (Unavailable, DeadlineExceeded, ResourceExhausted):
@@ -176,3 +175,13 @@ class Judge:
             _log.info("play not judged", rollout=rollout.name, play=name, problem=error.message)
         except Exception:
             _log.exception("play not judged", rollout=rollout.name, play=name)
+
+    async def _ghosts(self, play: Play, arms: Mapping[str, str]) -> dict[str, Paths]:
+        """What the arms that answer foretell, by arm."""
+        found = {}
+        for arm, version in arms.items():
+            try:
+                found[arm] = (await self._upstreams.ghosts(play, version)).paths
+            except DomainError as error:
+                _log.info("arm silent", play=play.name, arm=arm, problem=error.message)
+        return found
