@@ -5,7 +5,7 @@ import sys
 import grpc.aio
 import typer
 
-from ghostback.cli import models, rollout
+from ghostback.cli import contract, models, rollout
 from ghostback.cli.suite import CommandError
 
 app = typer.Typer(
@@ -15,6 +15,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(contract.app, name="contract")
 app.add_typer(models.app, name="models")
 app.add_typer(rollout.app, name="rollout")
 

@@ -1,0 +1,72 @@
+"""The provider's state: the game and the play that a contract's calls are about."""
+
+from collections.abc import Mapping
+
+from ghostback import feed
+from ghostback.client import Client
+from ghostback.contract.document import ContractError
+from ghostback.play import Play, PlayState
+
+SEED = 6
+PLAYS = 12
+
+
+async def simulate(client: Client) -> dict[str, str]:
+    """Stream a small simulated game, always the same; gives the state that it makes.
+
+    Raises:
+        ContractError: the simulator is not installed.
+    """
+    try:
+        from simulator.game import simulate_game
+    except ImportError:
+        raise ContractError(
+            "the simulator comes with the suite and is not installed here; name a play with --set play=games/G/plays/P"
+        ) from None
+    simulated = simulate_game(SEED, PLAYS)
+    await client.update_game(simulated.game)
+    async for _ in feed.stream(client, simulated.plays):
+        pass
+    return of_plays(simulated.plays)
+
+
+async def look_up(client: Client, given: Mapping[str, str]) -> dict[str, str]:
+    """The state as ingest has it: of the play or the game that is given, or of the first game with a pass."""
+    if "play" in given:
+        game = given.get("game") or given["play"].partition("/plays/")[0]
+        return of_plays([play async for play in client.list_plays(game)], given["play"])
+    games = [given["game"]] if "game" in given else [each.name async for each in client.list_games()]
+    for game in games:
+        state = of_plays([play async for play in client.list_plays(game)])
+        if "play" in state:
+            return state
+    return {}
+
+
+def of_plays(plays: "list[Play] | tuple[Play, ...]", name: str = "") -> dict[str, str]:
+    """What the plays of a game give to contracts.
+
+    Returns:
+        `game`; `play`, a pass that is over, or the play that is named; `run`, a play that is over and had no pass;
+        and of the play `target`, `other_target` (another eligible receiver) and `defender` (a defensive back).
+        What there is none of is left out.
+    """
+    over = [play for play in plays if play.state is PlayState.COMPLETE]
+    state: dict[str, str] = {}
+    run = next((play for play in over if not play.forward_pass), None)
+    if run:
+        state["run"] = run.name
+    for play in over:
+        thrown = play.forward_pass
+        if play.name != name and (name or not thrown or not thrown.target_id):
+            continue
+        state |= {"play": play.name, "game": play.name.partition("/plays/")[0]}
+        if thrown and thrown.target_id:
+            state["target"] = thrown.target_id
+        others = [
+            each.participant_id for each in play.eligible_receivers() if each.participant_id != state.get("target")
+        ]
+        backs = [each.participant_id for each in play.defensive_backs()]
+        state |= {name: ids[0] for name, ids in (("other_target", others), ("defender", backs)) if ids}
+        break
+    return state
