@@ -18,14 +18,13 @@ app = typer.Typer(
 )
 
 CANNOT_CHECK = 2
-SERVERS = ("ingest", "features", "predict", "score")
 
 Target = Annotated[
     list[str] | None,
     typer.Option(
         "--target",
         metavar="[SERVER=]HOST:PORT",
-        help=f"Where a server listens, one of {', '.join(SERVERS)}; without a name, where all others do.",
+        help="Where a server (ingest, features, predict, score) listens; without a name, where all others do.",
     ),
 ]
 Suite = Annotated[bool, typer.Option("--suite", help="The suite that runs in this folder.")]
@@ -56,7 +55,7 @@ def verify(
 
     Example: ghostback contract verify contracts --target predict=127.0.0.1:50053 --set play=games/1/plays/2
     """
-    from ghostback.contract import descriptors, document, live, offline
+    from ghostback.contract import descriptors, document, live, offline, state
     from ghostback.contract.document import ContractError
 
     try:
@@ -65,7 +64,7 @@ def verify(
         pool = descriptors.of_image(image) if image else descriptors.of_stubs()
         addresses = _addresses(target or [], suite_here)
         if addresses:
-            outcomes = asyncio.run(live.verify(contracts, pool, addresses, _pairs(given or []), simulate))
+            outcomes = asyncio.run(live.verify(contracts, pool, addresses, state.values(given or []), simulate))
         else:
             outcomes = [offline.verify(contract, pool) for contract in contracts]
     except ContractError as error:
@@ -123,6 +122,8 @@ def record(
         contract = draft.contract()
     except ContractError as error:
         _give_up(str(error))
+    except OSError as error:
+        _give_up(f"{' '.join(command or [])} cannot be run: {error.strerror}")
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(drafting.to_yaml(contract))
     typer.echo(f"{out} has {len(contract.interactions)} interactions; next: ghostback contract verify {out}")
@@ -146,7 +147,8 @@ async def _recorded(addresses: dict[str, str], max_bytes: int, command: Sequence
             if command:
                 proxies = {f"GHOSTBACK_{server.upper()}": address for server, address in noted.addresses.items()}
                 process = await asyncio.create_subprocess_exec(*command, env=os.environ | proxies)
-                await process.wait()
+                if code := await process.wait():
+                    typer.echo(f"{command[0]} ended with exit code {code}", err=True)
             else:
                 typer.echo("recording; Ctrl-C ends it", err=True)
                 await asyncio.Event().wait()
@@ -156,27 +158,10 @@ async def _recorded(addresses: dict[str, str], max_bytes: int, command: Sequence
 
 
 def _addresses(targets: Sequence[str], suite_here: bool) -> dict[str, str]:
-    from ghostback.contract.document import ContractError
+    from ghostback.contract import servers
 
-    found: dict[str, str] = {}
-    if suite_here:
-        where = suite.addresses()
-        found = {name: getattr(where, name) for name in SERVERS}
-    for target in targets:
-        server, _, address = target.rpartition("=")
-        if server and server not in SERVERS:
-            raise ContractError(f"--target {target}: {server} is none of {', '.join(SERVERS)}")
-        found[server] = address
-    return found
-
-
-def _pairs(given: Sequence[str]) -> dict[str, str]:
-    from ghostback.contract.document import ContractError
-
-    for each in given:
-        if "=" not in each:
-            raise ContractError(f"--set {each} is not of the form NAME=VALUE")
-    return dict(each.split("=", 1) for each in given)
+    where = suite.addresses() if suite_here else None
+    return {name: getattr(where, name) for name in servers.SERVERS if where} | servers.addresses(targets)
 
 
 def _show(file: Path, contract: Any, outcomes: Sequence[Any]) -> None:

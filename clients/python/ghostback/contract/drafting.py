@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
-from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -15,10 +15,7 @@ from ghostback.contract import descriptors, matching, paths
 from ghostback.contract.document import Contract, Matcher
 from ghostback.contract.recording import Exchange
 
-_RESOURCES = {
-    "play": re.compile(r"games/[\w-]+/plays/[\w-]+"),
-    "game": re.compile(r"games/[\w-]+"),
-}
+_RESOURCE = re.compile(r"(games/[\w-]+)(/plays/[\w-]+)?")
 _SHORTEST_CAPTURE = 4
 
 
@@ -51,13 +48,16 @@ class Draft:
         if exchange.code == "OK" and not exchange.responses:
             return "it was not answered"
         requests = [GetMessageClass(method.input_type).FromString(each) for each in exchange.requests]
-        sent = [self._with_variables(MessageToDict(each, preserving_proto_field_name=True)) for each in requests]
+        fields = [MessageToDict(each, preserving_proto_field_name=True) for each in requests]
+        sent = [self._message(each, method.input_type, exchange.reason) for each in fields]
         interaction: dict[str, Any] = {"name": self._name(method.name, exchange), "call": exchange.call}
         if exchange.server != exchange.call.split(".")[1]:
             interaction["server"] = exchange.server
         interaction |= {"requests": sent} if method.client_streaming else {"request": sent[0]}
         if exchange.metadata:
-            interaction["metadata"] = self._with_variables(exchange.metadata)
+            interaction["metadata"] = {
+                key: self._text(value, exchange.reason) for key, value in exchange.metadata.items()
+            }
         if exchange.code != "OK":
             refusal = {"code": exchange.code, "reason": exchange.reason, "fields": exchange.fields}
             interaction["error"] = {key: value for key, value in refusal.items() if value}
@@ -66,8 +66,8 @@ class Draft:
             if method.server_streaming:
                 interaction["reads"] = len(responses)
             interaction["response"] = _relied_on(responses)
-            for where, text in _texts(responses[-1], ""):
-                self._answered.setdefault(text, (len(self._interactions), where))
+            for text, where in _texts(responses[-1], ""):
+                self._answered[text] = (len(self._interactions), where)
         self._interactions.append(interaction)
         return ""
 
@@ -81,27 +81,36 @@ class Draft:
         refused = f" refuses: {exchange.reason or exchange.code}" if exchange.code != "OK" else ""
         return f"{method}{refused or ' answers'}"
 
-    def _with_variables(self, value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: self._with_variables(each) for key, each in value.items()}
+    def _message(self, fields: dict[str, Any], descriptor: Descriptor, reason: str) -> dict[str, Any]:
+        return {name: self._value(each, descriptor.fields_by_name[name], reason) for name, each in fields.items()}
+
+    def _value(self, value: Any, field: FieldDescriptor, reason: str) -> Any:
         if isinstance(value, list):
-            return [self._with_variables(each) for each in value]
-        if not isinstance(value, str):
+            return [self._value(each, field, reason) for each in value]
+        if isinstance(value, dict) and field.message_type and _is_own(field):
+            return self._message(value, field.message_type, reason)
+        return self._text(value, reason) if field.type == FieldDescriptor.TYPE_STRING else value
+
+    def _text(self, value: str, reason: str) -> str:
+        resource = _RESOURCE.fullmatch(value)
+        if resource and reason == "GAME_UNKNOWN":
             return value
-        for resource, form in _RESOURCES.items():
-            if form.fullmatch(value):
-                return f"${self._variable(resource, value)}"
+        if resource and reason == "PLAY_UNKNOWN" and resource[2]:
+            return f"${self._variable('game', resource[1])}{resource[2]}"
+        if resource:
+            kind = "game" if not resource[2] else "run" if reason == "PLAY_WITHOUT_PASS" else "play"
+            return f"${self._variable(kind, value)}"
         if len(value) >= _SHORTEST_CAPTURE and value in self._answered:
             return f"${self._captured(*self._answered[value])}"
         return value.replace("$", "$$")
 
-    def _variable(self, resource: str, value: str) -> str:
+    def _variable(self, kind: str, value: str) -> str:
         said = f"recorded with {value}"
         known = next((name for name, each in self._variables.items() if each == said), "")
         if known:
             return known
-        count = sum(name.startswith(resource) for name in self._variables)
-        name = f"{resource}_{count + 1}" if count else resource
+        count = sum(re.fullmatch(rf"{kind}(_\d+)?", name) is not None for name in self._variables)
+        name = f"{kind}_{count + 1}" if count else kind
         self._variables[name] = said
         return name
 
@@ -131,7 +140,7 @@ def _relied_on(responses: list[Message]) -> dict[str, Any]:
 def _set(message: Message, before: str) -> Iterator[tuple[str, dict[str, Any]]]:
     for field, value in message.ListFields():
         at = f"{before}{field.name}"
-        own = field.message_type and not field.message_type.full_name.startswith("google.protobuf.")
+        own = _is_own(field)
         if own and field.is_repeated:
             for each in value:
                 yield from _set(each, f"{at}[*].")
@@ -143,6 +152,10 @@ def _set(message: Message, before: str) -> Iterator[tuple[str, dict[str, Any]]]:
             yield at, {"type": f"repeated {paths.type_name(field)}", "length": [1, None]}
         else:
             yield at, {"type": paths.type_name(field)}
+
+
+def _is_own(field: FieldDescriptor) -> bool:
+    return field.message_type is not None and not field.message_type.full_name.startswith("google.")
 
 
 def _inside_any(value: Any, at: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -164,7 +177,24 @@ def _texts(message: Message, before: str) -> Iterator[tuple[str, str]]:
             yield value, at
 
 
+class _Short(dict[str, Any]):
+    """A mapping that is written on one line."""
+
+
+class _Dumper(yaml.SafeDumper):  # type: ignore[misc]
+    pass
+
+
+_Dumper.add_representer(
+    _Short, lambda dumper, data: dumper.represent_mapping("tag:yaml.org,2002:map", data, flow_style=True)
+)
+
+
 def to_yaml(contract: Contract) -> str:
     """A contract as a file has it."""
-    document = contract.model_dump(mode="json", exclude_unset=True, exclude_none=False)
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None))
+    document = contract.model_dump(mode="json", exclude_unset=True)
+    for interaction in document["interactions"]:
+        response = interaction.get("response", {})
+        response |= {path: _Short(matcher) for path, matcher in response.items()}
+    text = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120, default_flow_style=None)
+    return str(text)

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,62 +18,7 @@ from ghostback.client import Addresses, Client
 from ghostback.contract import descriptors, offline, paths, state
 from ghostback.contract.document import Contract, ContractError, Interaction, Refusal
 from ghostback.contract.matching import Finding, Outcome, differences, shown
-
-CONNECT_SECONDS = 10.0
-_LONGEST_MESSAGE = 256 * 1024 * 1024
-
-
-class Targets:
-    """The servers to call; use as an async context manager."""
-
-    def __init__(self, addresses: Mapping[str, str]) -> None:
-        """Connect lazily.
-
-        Args:
-            addresses: `host:port` by server (`ingest`, `features`, `predict`, `score`); that of the empty name is
-                called for all others.
-        """
-        self._addresses = addresses
-        self._channels: dict[str, grpc.aio.Channel] = {}
-        self._stack = AsyncExitStack()
-
-    async def __aenter__(self) -> "Targets":
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._stack.aclose()
-
-    def address(self, server: str) -> str:
-        """Where a server listens; empty where that was not told."""
-        return self._addresses.get(server) or self._addresses.get("", "")
-
-    async def channel(self, server: str) -> grpc.aio.Channel:
-        """A channel that is connected.
-
-        Raises:
-            ContractError: nobody said where the server is, or it does not answer.
-        """
-        address = self.address(server)
-        if not address:
-            raise ContractError(f"nobody said where {server} listens; name it with --target {server}=HOST:PORT")
-        if address not in self._channels:
-            channel = grpc.aio.insecure_channel(
-                address, options=[("grpc.max_receive_message_length", _LONGEST_MESSAGE)]
-            )
-            await self._stack.enter_async_context(channel)
-            await _connected(channel, server, address)
-            self._channels[address] = channel
-        return self._channels[address]
-
-
-async def _connected(channel: grpc.aio.Channel, server: str, address: str) -> None:
-    deadline = time.monotonic() + CONNECT_SECONDS
-    state = channel.get_state(try_to_connect=True)
-    while state is not grpc.ChannelConnectivity.READY:
-        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE or time.monotonic() > deadline:
-            raise ContractError(f"{server} does not answer at {address}; is it up?")
-        await channel.wait_for_state_change(state)
-        state = channel.get_state()
+from ghostback.contract.servers import Targets
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +97,11 @@ async def _outcome(interaction: Interaction, pool: DescriptorPool, targets: Targ
     answer = await call(channel, method, requests, filled)
     seconds = time.perf_counter() - start
     findings = list(_refusal(filled.error, answer) if filled.error else _answer(filled, answer))
-    if not findings:
-        for name, path in filled.capture.items():
-            _, value = next(paths.find(answer.responses[-1], path))
+    for name, path in filled.capture.items() if answer.responses else ():
+        where, value = next(paths.find(answer.responses[-1], path))
+        if value is paths.ABSENT:
+            findings.append(Finding(f"response.{where}", f"a value for ${name}", "nothing"))
+        else:
             values[name] = _plain(value)
     return Outcome(interaction, findings, seconds)
 

@@ -88,7 +88,7 @@ class _Forwarder(grpc.GenericRpcHandler):
     def __init__(self, server: str, channel: grpc.aio.Channel, noted: Recording) -> None:
         self._server, self._channel, self._noted = server, channel, noted
 
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> "grpc.RpcMethodHandler[bytes, bytes]":
         method = handler_call_details.method
 
         async def forward(

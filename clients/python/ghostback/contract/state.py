@@ -1,6 +1,6 @@
 """The provider's state: the game and the play that a contract's calls are about."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ghostback import feed
 from ghostback.client import Client
@@ -9,6 +9,21 @@ from ghostback.play import Play, PlayState
 
 SEED = 6
 PLAYS = 12
+
+
+def values(given: Sequence[str]) -> dict[str, str]:
+    """Values of variables.
+
+    Args:
+        given: each `name=value`.
+
+    Raises:
+        ContractError: one is not of that form.
+    """
+    for each in given:
+        if "=" not in each:
+            raise ContractError(f"{each} is not of the form NAME=VALUE")
+    return dict(each.split("=", 1) for each in given)
 
 
 async def simulate(client: Client) -> dict[str, str]:
@@ -43,7 +58,7 @@ async def look_up(client: Client, given: Mapping[str, str]) -> dict[str, str]:
     return {}
 
 
-def of_plays(plays: "list[Play] | tuple[Play, ...]", name: str = "") -> dict[str, str]:
+def of_plays(plays: Sequence[Play], name: str = "") -> dict[str, str]:
     """What the plays of a game give to contracts.
 
     Returns:

@@ -1,0 +1,84 @@
+"""The servers that a contract is held against."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+
+import grpc.aio
+
+from ghostback.contract.document import ContractError
+
+SERVERS = ("ingest", "features", "predict", "score")
+CONNECT_SECONDS = 10.0
+_LONGEST_MESSAGE = 256 * 1024 * 1024
+
+
+def addresses(targets: Sequence[str]) -> dict[str, str]:
+    """Where servers listen, by name; the empty name is for all others.
+
+    Args:
+        targets: each `server=host:port`, or `host:port`.
+
+    Raises:
+        ContractError: there is no such server.
+    """
+    found = {}
+    for target in targets:
+        server, _, address = target.rpartition("=")
+        if server and server not in SERVERS:
+            raise ContractError(f"{target}: {server} is none of {', '.join(SERVERS)}")
+        found[server] = address
+    return found
+
+
+class Targets:
+    """The servers to call; use as an async context manager."""
+
+    def __init__(self, addresses: Mapping[str, str]) -> None:
+        """Connect lazily.
+
+        Args:
+            addresses: `host:port` by server (`ingest`, `features`, `predict`, `score`); that of the empty name is
+                called for all others.
+        """
+        self._addresses = addresses
+        self._channels: dict[str, grpc.aio.Channel] = {}
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Targets":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def address(self, server: str) -> str:
+        """Where a server listens; empty where that was not told."""
+        return self._addresses.get(server) or self._addresses.get("", "")
+
+    async def channel(self, server: str) -> grpc.aio.Channel:
+        """A channel that is connected.
+
+        Raises:
+            ContractError: nobody said where the server is, or it does not answer.
+        """
+        address = self.address(server)
+        if not address:
+            raise ContractError(f"nobody said where {server} listens; name it with --target {server}=HOST:PORT")
+        if address not in self._channels:
+            channel = grpc.aio.insecure_channel(
+                address, options=[("grpc.max_receive_message_length", _LONGEST_MESSAGE)]
+            )
+            await self._stack.enter_async_context(channel)
+            await _connected(channel, server, address)
+            self._channels[address] = channel
+        return self._channels[address]
+
+
+async def _connected(channel: grpc.aio.Channel, server: str, address: str) -> None:
+    deadline = time.monotonic() + CONNECT_SECONDS
+    state = channel.get_state(try_to_connect=True)
+    while state is not grpc.ChannelConnectivity.READY:
+        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE or time.monotonic() > deadline:
+            raise ContractError(f"{server} does not answer at {address}; is it up?")
+        await channel.wait_for_state_change(state)
+        state = channel.get_state()
