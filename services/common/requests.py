@@ -133,7 +133,7 @@ def _excess(message: play_pb2.Play, field: str) -> Iterator[Violation]:
         if len(getattr(message, name)) > limit:
             yield Violation(f"{field}.{name}", f"has {len(getattr(message, name))} entries, the limit is {limit}")
             return
-    n_tags = sum(len(convert.tag_ids(participant)) for participant in message.participants)
+    n_tags = sum(len(convert.tag_ids(p, f"{field}.participants[{i}]")) for i, p in enumerate(message.participants))
     if n_tags > _MAX_TAGS:
         yield Violation(f"{field}.participants", f"carry {n_tags} tags, the limit is {_MAX_TAGS}")
 
@@ -175,7 +175,7 @@ def _participant_violations(message: play_pb2.Play, field: str) -> Iterator[Viol
         participants.add(name)
         if participant.kind == play_pb2.PARTICIPANT_KIND_UNSPECIFIED:
             yield Violation(f"{path}.kind", "is missing")
-        for tag in convert.tag_ids(participant):
+        for tag in convert.tag_ids(participant, path):
             if tag in tags:
                 yield Violation(f"{path}.tag_ids", f"tag {tag} belongs to {tags[tag]!r} already")
             tags[tag] = name

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostback import wire
+from ghostback import convert
 from ghostback.features.v1 import features_service_pb2
 from services.common.errors import InvalidInput, Violation
 from services.predict.manifest import TensorDeclaration
@@ -23,6 +23,7 @@ def read(
         field: where the messages are in the request.
 
     Raises:
+        InvalidMessage: the values of one are not a whole number of them.
         InvalidInput: one is missing, of a wrong shape, not finite, or of another number of rows than the first.
     """
     given = {message.name: (f"{field}[{i}]", message) for i, message in enumerate(messages)}
@@ -34,7 +35,7 @@ def read(
         where, message = given[tensor.name]
         shape = tuple(message.shape)
         rows = rows or (shape[0] if shape else 0)
-        values = wire.read_column(message, "values")
+        values = convert.column_from_message(message, "values", where)
         if shape != (rows, *tensor.shape) or len(values) != math.prod(shape) or not rows:
             wanted = f"of shape [{rows or 'rows'}, {', '.join(map(str, tensor.shape))}], with as many values"
             raise InvalidInput(

@@ -5,9 +5,10 @@ Messages made here are wire views (`ghostback.wire`); messages read here may be 
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from numpy.typing import NDArray
 
@@ -76,14 +77,13 @@ def samples_from_message(message: samples_pb2.Samples, field: str = "samples") -
         InvalidMessage: no rows, or columns of unequal length.
     """
     n = message.sample_count
-    if n == 0 and len(message.tag_id) == 0:
-        raise InvalidMessage("BATCH_EMPTY", f"{field}.sample_count", "is 0: a batch needs at least one sample")
     try:
-        columns = _read_columns(wire.with_unpacked(message), field)
+        packed = wire.with_unpacked(message)
     except ValueError as error:
-        if isinstance(error, InvalidMessage):
-            raise
         raise InvalidMessage("COLUMNS_UNEQUAL", field, str(error)) from None
+    columns = {name: column_from_message(packed, name, field) for name in domain.SAMPLE_DTYPES}
+    if n == 0 and not len(columns["tag_id"]):
+        raise InvalidMessage("BATCH_EMPTY", f"{field}.sample_count", "is 0: a batch needs at least one sample")
     for name, column in columns.items():
         if len(column) != n and (len(column) or name in _REQUIRED_COLUMNS):
             raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{name}", f"has {len(column)} values, sample_count is {n}")
@@ -102,14 +102,16 @@ def batch_from_message(message: samples_pb2.Samples, field: str = "samples") -> 
     return samples_from_message(message, field)
 
 
-def _read_columns(message: samples_pb2.Samples, field: str) -> dict[str, NDArray[np.generic]]:
-    columns = {}
-    for name in domain.SAMPLE_DTYPES:
-        try:
-            columns[name] = wire.read_column(message, name)
-        except ValueError:
-            raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{name}", "is not a whole number of values") from None
-    return columns
+def column_from_message(message: Message, name: str, field: str) -> NDArray[Any]:
+    """The values of a column: (n,).
+
+    Raises:
+        InvalidMessage: its bytes are not a whole number of values.
+    """
+    try:
+        return wire.read_column(message, name)
+    except ValueError:
+        raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{name}", "is not a whole number of values") from None
 
 
 def samples_to_message(samples: domain.Samples) -> samples_pb2.Samples:
@@ -128,7 +130,7 @@ def path_from_message(message: source_pb2.Path, field: str) -> NDArray[np.float6
     Raises:
         InvalidMessage: columns of unequal length, or values that are not finite.
     """
-    x, y = wire.read_column(message, "x"), wire.read_column(message, "y")
+    x, y = column_from_message(message, "x", field), column_from_message(message, "y", field)
     if len(x) != len(y):
         raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.y", f"has {len(y)} values, x has {len(x)}")
     points = np.stack([x, y], axis=-1).astype(np.float64)
@@ -215,7 +217,7 @@ def play_from_message(message: play_pb2.Play, field: str = "play") -> domain.Pla
         field: its path in the request, for errors.
 
     Raises:
-        InvalidMessage: the name or the samples are not of the documented form.
+        InvalidMessage: the name, tags or samples are not of the documented form.
     """
     game_id, play_id = _parsed(domain.parse_play_name, message.name, f"{field}.name")
     has_samples = message.HasField("samples")
@@ -226,7 +228,7 @@ def play_from_message(message: play_pb2.Play, field: str = "play") -> domain.Pla
         offense_direction=_DIRECTIONS.get(message.offense_direction, 0),
         sample_rate=message.sample_rate_hz,
         start_time=_datetime(message.start_time),
-        participants=tuple(map(_participant, message.participants)),
+        participants=tuple(_participant(p, f"{field}.participants[{i}]") for i, p in enumerate(message.participants)),
         events=tuple(domain.Event(event.name, event.frame) for event in message.events),
         forward_pass=_pass(message.forward_pass) if message.HasField("forward_pass") else None,
         situation=domain.Situation(
@@ -288,12 +290,16 @@ def play_to_message(play: domain.Play) -> play_pb2.Play:
     return message
 
 
-def tag_ids(message: play_pb2.Participant) -> tuple[int, ...]:
-    """The tags of a participant."""
-    return tuple(wire.read_column(message, "tag_ids").tolist())
+def tag_ids(message: play_pb2.Participant, field: str) -> tuple[int, ...]:
+    """The tags of a participant.
+
+    Raises:
+        InvalidMessage: their bytes are not a whole number of values.
+    """
+    return tuple(column_from_message(message, "tag_ids", field).tolist())
 
 
-def _participant(message: play_pb2.Participant) -> domain.Participant:
+def _participant(message: play_pb2.Participant, field: str) -> domain.Participant:
     return domain.Participant(
         participant_id=message.participant_id,
         kind=_KINDS.get(message.kind, domain.ParticipantKind.PLAYER),
@@ -301,7 +307,7 @@ def _participant(message: play_pb2.Participant) -> domain.Participant:
         team_id=message.team_id,
         position=message.position,
         jersey_number=message.jersey_number if message.HasField("jersey_number") else -1,
-        tag_ids=tag_ids(message),
+        tag_ids=tag_ids(message, field),
         league_player_id=message.league_player_id,
     )
 

@@ -23,7 +23,7 @@ from ghostback.play import (
     Samples,
     Situation,
 )
-from ghostback.tracking.v1 import play_pb2, samples_pb2
+from ghostback.tracking.v1 import play_pb2, samples_pb2, source_pb2
 
 
 def make_samples(n: int = 3) -> Samples:
@@ -123,3 +123,20 @@ def test_a_path_that_is_not_finite_names_the_point() -> None:
     with pytest.raises(convert.InvalidMessage) as caught:
         convert.path_from_message(message, "ghosts[0].path")
     assert (caught.value.reason, caught.value.field) == ("NOT_FINITE", "ghosts[0].path.y[1]")
+
+
+def test_bytes_that_are_no_whole_number_of_values_are_refused_by_name_in_every_column() -> None:
+    path = wire.view(source_pb2.Path).FromString(b"\x0a\x02\x00\x04")
+    with pytest.raises(convert.InvalidMessage, match=r"path\.x: is not a whole number of values"):
+        convert.path_from_message(path, "path")
+    participant = wire.view(play_pb2.Participant)()
+    participant.tag_ids.append(b"\x01\x02\x03")  # type: ignore[arg-type]
+    with pytest.raises(convert.InvalidMessage, match=r"participants\[0\]\.tag_ids: is not a whole number of values"):
+        convert.tag_ids(participant, "participants[0]")
+
+
+def test_a_batch_that_says_it_has_no_rows_and_sends_an_empty_column_is_empty() -> None:
+    batch = wire.view(samples_pb2.Samples)()
+    batch.tag_id.append(b"")  # type: ignore[arg-type]
+    with pytest.raises(convert.InvalidMessage, match="a batch needs at least one sample"):
+        convert.samples_from_message(batch)
