@@ -2,13 +2,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PARTS := --editable ./clients/python --editable ./models ./protos
+PROTOS := $(shell find protos -name '*.proto')
 DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml models/pyproject.toml \
-	protos/pyproject.toml protos/hatch_build.py $(shell find protos -name '*.proto')
+	protos/pyproject.toml protos/hatch_build.py $(PROTOS)
+IMAGE := clients/typescript/build/ghostback.binpb
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/typescript
 DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-rollout test lint types up train study bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
+.PHONY: help setup demo demo-rollout test lint types contract typescript up train study bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,7 +51,23 @@ lint: .venv/.dev ## Check style
 types: .venv/.dev ## Check types
 	@$(BIN)/mypy
 
-test: setup lint types ## Run every test
+contract: .venv/.dev ## Check that the contract breaks nothing that was released, and say what to do instead
+	@$(BIN)/python -m protos.compatibility
+
+clients/typescript/gen/.ready: .venv/.dev $(addprefix clients/typescript/,package-lock.json buf.gen.yaml)
+	@echo "Generating the TypeScript stubs"
+	@$(NPM) ci --no-audit --no-fund
+	@mkdir -p $(dir $(IMAGE))
+	@$(BIN)/python -m grpc_tools.protoc -Iprotos -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
+		--include_imports --include_source_info --descriptor_set_out=$(IMAGE) \
+		$(patsubst protos/%,%,$(PROTOS)) google/rpc/error_details.proto
+	@$(NPM) run generate
+	@touch $@
+
+typescript: clients/typescript/gen/.ready ## Generate the TypeScript stubs and check the types of what uses them
+	@$(NPM) run check
+
+test: setup lint types typescript ## Run every test
 	@$(BIN)/python -m pytest
 
 train: .venv/.dev ## Train the default model again; others by `python -m training NAME --setting SETTING`

@@ -1,4 +1,4 @@
-"""A filled example of every message of the contract, and the golden file of their wire bytes.
+"""Filled examples of every message of the contract, and the golden file of their wire bytes and JSON.
 
 `python -m tests.contract.examples` writes the golden file again; do that only when a message was
 added or a field was added to one.
@@ -7,8 +7,10 @@ added or a field was added to one.
 import importlib
 import json
 from pathlib import Path
+from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
@@ -24,7 +26,14 @@ MODULES = (
     "predict.v1.rollout_service",
     "score.v1.score_service",
 )
-GOLDEN = Path(__file__).with_name("golden.json")
+GOLDEN = Path(__file__).with_name("golden.jsonl")
+UNSIGNED = (
+    FieldDescriptor.TYPE_UINT32,
+    FieldDescriptor.TYPE_UINT64,
+    FieldDescriptor.TYPE_FIXED32,
+    FieldDescriptor.TYPE_FIXED64,
+)
+WIDE = (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
 def descriptors() -> list[Descriptor]:
@@ -33,12 +42,18 @@ def descriptors() -> list[Descriptor]:
     return [message for file in files for message in file.message_types_by_name.values()]
 
 
-def example(descriptor: Descriptor) -> Message:
-    """A message with every field set to a value made of its number; of a oneof, the last."""
+def example(descriptor: Descriptor, variant: int = 0, *, nested: bool = True) -> Message:
+    """A message with every field set, of a oneof one: `variant` chooses it, the values of enums, and numbers.
+
+    Variant 0 has numbers made of the field's, and the last of oneofs and enums; variants 1 and 2 have the
+    largest and the smallest numbers. Without `nested` the messages in it are empty.
+    """
     message = GetMessageClass(descriptor)()
     for field in descriptor.fields:
-        repeats = 2 if field.is_repeated else 1
-        values = [_value(field, i) for i in range(repeats)]
+        oneof = field.containing_oneof
+        if oneof and field is not oneof.fields[(variant - 1) % len(oneof.fields)]:
+            continue
+        values = [_value(field, i, variant, nested) for i in range(2 if field.is_repeated else 1)]
         if field.is_repeated:
             getattr(message, field.name).extend(values)
         elif field.message_type:
@@ -48,30 +63,45 @@ def example(descriptor: Descriptor) -> Message:
     return message
 
 
-def _value(field: FieldDescriptor, i: int) -> object:
+def variants(descriptor: Descriptor) -> range:
+    """As many variants as show every enum value and every member of a oneof."""
+    enums = [len(field.enum_type.values) for field in descriptor.fields if field.enum_type]
+    return range(max([3, *enums, *(len(oneof.fields) for oneof in descriptor.oneofs)]))
+
+
+def _value(field: FieldDescriptor, i: int, variant: int, nested: bool) -> object:
     seed = field.number + i
     if field.message_type:
-        own = field.message_type.full_name.startswith("ghostback.")
-        return example(field.message_type) if own else GetMessageClass(field.message_type)()
+        own = nested and field.message_type.full_name.startswith("ghostback.")
+        return example(field.message_type, variant) if own else GetMessageClass(field.message_type)()
     if field.enum_type:
-        return field.enum_type.values[-1].number
+        return field.enum_type.values[(variant - 1 - i * bool(variant)) % len(field.enum_type.values)].number
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return f"{field.name}-{seed}".encode()
     match field.cpp_type:
         case FieldDescriptor.CPPTYPE_STRING:
-            return (
-                f"{field.name}-{seed}".encode() if field.type == FieldDescriptor.TYPE_BYTES else f"{field.name}-{seed}"
-            )
+            return f"{field.name}-{seed}" + "é☂" * bool(variant)
         case FieldDescriptor.CPPTYPE_BOOL:
             return True
         case FieldDescriptor.CPPTYPE_FLOAT | FieldDescriptor.CPPTYPE_DOUBLE:
-            return seed + 0.5
+            largest = 2.0 ** (1000 if field.cpp_type in WIDE else 100)
+            return (seed + 0.5, largest, -1 / largest)[variant % 3]
         case _:
-            return seed
+            bits = 64 if field.cpp_type in WIDE else 32
+            largest = 2**bits - 1 if field.type in UNSIGNED else 2 ** (bits - 1) - 1
+            return (seed, largest, 0 if field.type in UNSIGNED else -largest - 1)[variant % 3]
 
 
-def wire_bytes() -> dict[str, str]:
-    """Wire bytes of every example, hexadecimal, by message name."""
-    return {d.full_name: example(d).SerializeToString(deterministic=True).hex() for d in descriptors()}
+def golden() -> list[dict[str, Any]]:
+    """Name, wire bytes (hexadecimal) and JSON of every message; of one with a oneof, for each member of it."""
+    lines = []
+    for descriptor in descriptors():
+        for variant in range(max([1, *(len(oneof.fields) for oneof in descriptor.oneofs)])):
+            message = example(descriptor, variant)
+            wire = message.SerializeToString(deterministic=True).hex()
+            lines.append({"message": descriptor.full_name, "wire": wire, "json": MessageToDict(message)})
+    return lines
 
 
 if __name__ == "__main__":
-    GOLDEN.write_text(json.dumps(wire_bytes(), indent=1, sort_keys=True) + "\n")
+    GOLDEN.write_text("".join(json.dumps(line) + "\n" for line in golden()))

@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
 from ghostback import wire
-from tests.contract.examples import GOLDEN, descriptors, example, wire_bytes
+from tests.contract.examples import GOLDEN, descriptors, example, golden
 
 FIXED_WIDTH = {
     FieldDescriptor.TYPE_FLOAT,
@@ -24,8 +25,16 @@ def ids(descriptor: Descriptor) -> str:
     return descriptor.full_name
 
 
-def test_wire_bytes_are_the_golden_ones() -> None:
-    assert wire_bytes() == json.loads(GOLDEN.read_text())
+def test_wire_bytes_and_json_are_the_golden_ones() -> None:
+    assert golden() == [json.loads(line) for line in GOLDEN.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("line", GOLDEN.read_text().splitlines(), ids=lambda line: json.loads(line)["message"])
+def test_the_golden_json_is_read_as_the_golden_bytes(line: str) -> None:
+    entry = json.loads(line)
+    descriptor = next(found for found in descriptors() if found.full_name == entry["message"])
+    message = ParseDict(entry["json"], GetMessageClass(descriptor)())
+    assert message.SerializeToString(deterministic=True).hex() == entry["wire"]
 
 
 @pytest.mark.parametrize("descriptor", descriptors(), ids=ids)
