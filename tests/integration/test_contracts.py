@@ -13,9 +13,8 @@ import pytest
 from ghostback import feed, wire
 from ghostback.client import Addresses, Client
 from ghostback.contract import descriptors, document, drafting, live, state
-from ghostback.contract.document import Contract
+from ghostback.contract.document import SERVERS, Contract
 from ghostback.contract.recording import Exchange, recording
-from ghostback.contract.servers import SERVERS
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.predict.v1 import predict_service_pb2
 from tests.integration.conftest import Chain
@@ -70,6 +69,10 @@ async def test_a_broken_contract_is_told_with_what_was_expected_and_got(
             call: ghostback.predict.v1.PredictService/PredictGhosts
             request: {source: {name: games/none/plays/none}}
             error: {code: NOT_FOUND, reason: GAME_UNKNOWN}
+          - name: a stream whose first batch is refused, with more behind it, is refused
+            call: ghostback.ingest.v1.IngestService/StreamTags
+            requests: [{play: none}, {play: $play}, {play: $play}, {play: $play}]
+            error: {code: INVALID_ARGUMENT, reason: NAME_INVALID, fields: [play]}
           - name: no error at all
             call: ghostback.predict.v1.ModelService/GetModelVersion
             request: {name: $version}
@@ -84,7 +87,7 @@ async def test_a_broken_contract_is_told_with_what_was_expected_and_got(
     assert 'headers.x-ghostback-arm expected equal "nobody" got "stable"' in words
     assert "error.reason expected GAME_UNKNOWN got PLAY_UNKNOWN" in words
     assert "error.code expected NOT_FOUND got OK" in words
-    assert "0 kept, 3 broken" in words
+    assert "1 kept, 3 broken" in words
 
 
 @pytest.mark.parametrize(

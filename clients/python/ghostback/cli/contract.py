@@ -10,7 +10,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ghostback.cli import suite
-from ghostback.cli.suite import Json
+from ghostback.cli.suite import CommandError, Json
 
 app = typer.Typer(
     help="Contracts of consumers: what they call, and rely on. Example: ghostback contract verify protos/contracts",
@@ -67,7 +67,7 @@ def verify(
             outcomes = asyncio.run(live.verify(contracts, pool, addresses, state.values(given or []), simulate))
         else:
             outcomes = [offline.verify(contract, pool) for contract in contracts]
-    except ContractError as error:
+    except (ContractError, CommandError) as error:
         _give_up(str(error))
     broken = sum(bool(each.findings) for one in outcomes for each in one)
     if json:
@@ -120,7 +120,7 @@ def record(
         if len(left_out) == len(recorded):
             raise ContractError("nothing was recorded, so nothing was written; does the consumer call the proxies?")
         contract = draft.contract()
-    except ContractError as error:
+    except (ContractError, CommandError) as error:
         _give_up(str(error))
     except OSError as error:
         _give_up(f"{' '.join(command or [])} cannot be run: {error.strerror}")
@@ -158,10 +158,10 @@ async def _recorded(addresses: dict[str, str], max_bytes: int, command: Sequence
 
 
 def _addresses(targets: Sequence[str], suite_here: bool) -> dict[str, str]:
-    from ghostback.contract import servers
+    from ghostback.contract import document, servers
 
     where = suite.addresses() if suite_here else None
-    return {name: getattr(where, name) for name in servers.SERVERS if where} | servers.addresses(targets)
+    return {name: getattr(where, name) for name in document.SERVERS if where} | servers.addresses(targets)
 
 
 def _show(file: Path, contract: Any, outcomes: Sequence[Any]) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from string import Template
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias, get_args
 
 import grpc
 import yaml  # type: ignore[import-untyped]
@@ -12,6 +12,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from ghostback.contract import paths
 
+Server: TypeAlias = Literal["ingest", "features", "predict", "score"]
+SERVERS: tuple[Server, ...] = get_args(Server)
 Scalar: TypeAlias = bool | int | float | str
 Range: TypeAlias = tuple[int | float | None, int | float | None]
 
@@ -102,11 +104,11 @@ class Interaction(_Strict):
 
     name: str = Field(min_length=1, description="What the consumer relies on, in plain words.")
     call: str = Field(
-        pattern=r"^[\w.]+/\w+$",
+        pattern=r"^\w+(\.\w+)+/\w+$",
         description="Full name of the service and the method, such as `ghostback.ingest.v1.IngestService/GetPlay`.",
     )
-    server: str = Field(
-        "", description="Which of the servers to call where the package does not say, such as `score` for operations."
+    server: Server | None = Field(
+        None, description="Which server to call where the package does not say, such as `score` for its operations."
     )
     request: dict[str, Any] | None = Field(None, description="The request as proto JSON; `$play` is a variable.")
     requests: list[dict[str, Any]] | None = Field(None, description="Instead, the requests of a stream.")
@@ -128,7 +130,14 @@ class Interaction(_Strict):
             raise ValueError("a call that must fail has no `response`, `headers` or `capture`")
         if any("[*]" in path for path in self.capture.values()):
             raise ValueError("`capture` takes one value: a path with [0], not [*], or a whole list")
+        if self.target not in SERVERS:
+            raise ValueError(f"say with `server` which of {', '.join(SERVERS)} has {self.call}")
         return self
+
+    @property
+    def target(self) -> str:
+        """The server to call: the one named, or that of the package."""
+        return self.server or self.call.split(".")[1]
 
     @property
     def sent(self) -> list[dict[str, Any]]:

@@ -92,7 +92,7 @@ async def _outcome(interaction: Interaction, pool: DescriptorPool, targets: Targ
         requests = [ParseDict(each, request_type(), descriptor_pool=pool) for each in filled.sent]
     except ParseError as error:
         return Outcome(interaction, [Finding("request", f"a {method.input_type.full_name}", str(error))])
-    channel = await targets.channel(filled.server or filled.call.split(".")[1])
+    channel = await targets.channel(filled.target)
     start = time.perf_counter()
     answer = await call(channel, method, requests, filled)
     seconds = time.perf_counter() - start
@@ -110,17 +110,15 @@ async def call(
     channel: grpc.aio.Channel, method: MethodDescriptor, requests: list[Message], interaction: Interaction
 ) -> Answer:
     """Make a call of any kind, and read until its end, or as many responses as the interaction says."""
-    rpc: grpc.aio.StreamStreamCall[Message, Message] = channel.stream_stream(
+    method_call: grpc.aio.StreamStreamMultiCallable[Message, Message] = channel.stream_stream(
         f"/{interaction.call}",
         request_serializer=lambda message: message.SerializeToString(),
         response_deserializer=GetMessageClass(method.output_type).FromString,
-    )(timeout=interaction.timeout, metadata=tuple(interaction.metadata.items()))
+    )
+    rpc = method_call(iter(requests), timeout=interaction.timeout, metadata=tuple(interaction.metadata.items()))
     responses: list[Message] = []
     headers: dict[str, str] = {}
     try:
-        for request in requests:
-            await rpc.write(request)
-        await rpc.done_writing()
         headers = {key: value for key, value in await rpc.initial_metadata() or () if isinstance(value, str)}
         while interaction.reads is None or len(responses) < interaction.reads:
             response = await rpc.read()

@@ -6,9 +6,8 @@ from contextlib import AsyncExitStack
 
 import grpc.aio
 
-from ghostback.contract.document import ContractError
+from ghostback.contract.document import SERVERS, ContractError
 
-SERVERS = ("ingest", "features", "predict", "score")
 CONNECT_SECONDS = 10.0
 _LONGEST_MESSAGE = 256 * 1024 * 1024
 
@@ -22,7 +21,7 @@ def addresses(targets: Sequence[str]) -> dict[str, str]:
     Raises:
         ContractError: there is no such server.
     """
-    found = {}
+    found: dict[str, str] = {}
     for target in targets:
         server, _, address = target.rpartition("=")
         if server and server not in SERVERS:

@@ -1,11 +1,12 @@
 """Contracts as files: what is taken, and what is refused with which words."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from ghostback.contract import document
+from ghostback.contract import descriptors, document, offline
 from ghostback.contract.document import ContractError
 
 CONTRACTS = Path(__file__).parents[4] / "protos" / "contracts"
@@ -59,6 +60,7 @@ def test_a_variable_may_stand_for_a_whole_value_or_within_a_text(file: Path) -> 
         ("    capture:", "    error: {code: NO_SUCH}\n    capture:", "NO_SUCH is no error code of gRPC"),
         ("    capture:", "    error: {code: NOT_FOUND}\n    capture:", "a call that must fail has no"),
         ("IngestService/GetPlay", "IngestService.GetPlay", "interactions.0.call"),
+        ("predict.v1.PredictService", "tracking.v1.OperationService", "say with `server` which of ingest, features"),
         ("consumer: overlay", "consumer: [", "is no YAML"),
     ],
 )
@@ -76,6 +78,15 @@ def test_a_folder_means_every_contract_below_it_once(file: Path, tmp_path: Path)
     assert document.files([tmp_path, file]) == [file, tmp_path / "deep" / "other.yaml"]
     with pytest.raises(ContractError, match="no contract is at"):
         document.files([tmp_path / "nowhere"])
+
+
+def test_the_example_of_the_documentation_is_a_contract(tmp_path: Path) -> None:
+    (example,) = re.findall(
+        r"```yaml\n(.*?)```", (CONTRACTS.parents[1] / "docs" / "contract.md").read_text(), re.DOTALL
+    )
+    (tmp_path / "example.yaml").write_text(example)
+    contract = document.read(tmp_path / "example.yaml")
+    assert not [each for outcome in offline.verify(contract, descriptors.of_stubs()) for each in outcome.findings]
 
 
 def test_the_published_schema_is_that_of_the_code() -> None:

@@ -91,9 +91,9 @@ def test_what_is_not_there_is_found(interaction: dict[str, object], path: str, g
 
 def test_a_path_leads_into_what_an_operation_made() -> None:
     at = "operation.response[ghostback.score.v1.EvaluateModelResult].scores[*].play_count"
-    call = "ghostback.tracking.v1.OperationService/WaitOperation"
-    assert found(contract(call=call, request={}, response={at: {"type": "integer"}})) == []
-    ((_, why),) = found(contract(call=call, request={}, response={at.replace("Result", "Riddle"): {"present": True}}))
+    wait = {"call": "ghostback.tracking.v1.OperationService/WaitOperation", "server": "score", "request": {}}
+    assert found(contract(**wait, response={at: {"type": "integer"}})) == []
+    ((_, why),) = found(contract(**wait, response={at.replace("Result", "Riddle"): {"present": True}}))
     assert "no message ghostback.score.v1.EvaluateModelRiddle" in why
 
 
