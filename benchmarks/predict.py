@@ -30,7 +30,7 @@ from simulator.game import SimulatedGame, simulate_game
 VERSION, CANDIDATE, FEATURE_SET = "2.0.0", "1.0.0", "ghosting-scene-live@2"
 LOADS = ((1, 1), (16, 1), (64, 1), (4, 32))
 """Calls in flight, and plays a call."""
-WARM_UP, SHADOW_RATE, PACED_ROUNDS = 20, 20.0, 4
+WARM_UP, SHADOW_RATE, PACED_ROUNDS = 20, 20.0, 8
 
 Call = Callable[[], Awaitable[object]]
 
