@@ -22,9 +22,7 @@ from ghostback.contract.servers import Targets
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What a call gave: responses, initial metadata, and the error that it ended with."""
-
+class _Answer:
     responses: list[Message]
     headers: Mapping[str, str]
     error: grpc.aio.AioRpcError | None
@@ -94,7 +92,7 @@ async def _outcome(interaction: Interaction, pool: DescriptorPool, targets: Targ
         return Outcome(interaction, [Finding("request", f"a {method.input_type.full_name}", str(error))])
     channel = await targets.channel(filled.target)
     start = time.perf_counter()
-    answer = await call(channel, method, requests, filled)
+    answer = await _call(channel, method, requests, filled)
     seconds = time.perf_counter() - start
     findings = list(_refusal(filled.error, answer) if filled.error else _answer(filled, answer))
     for name, path in filled.capture.items() if answer.responses else ():
@@ -106,10 +104,9 @@ async def _outcome(interaction: Interaction, pool: DescriptorPool, targets: Targ
     return Outcome(interaction, findings, seconds)
 
 
-async def call(
+async def _call(
     channel: grpc.aio.Channel, method: MethodDescriptor, requests: list[Message], interaction: Interaction
-) -> Answer:
-    """Make a call of any kind, and read until its end, or as many responses as the interaction says."""
+) -> _Answer:
     method_call: grpc.aio.StreamStreamMultiCallable[Message, Message] = channel.stream_stream(
         f"/{interaction.call}",
         request_serializer=lambda message: message.SerializeToString(),
@@ -128,13 +125,13 @@ async def call(
         else:
             rpc.cancel()
     except grpc.aio.AioRpcError as error:
-        return Answer(responses, headers, error)
-    return Answer(responses, headers, None)
+        return _Answer(responses, headers, error)
+    return _Answer(responses, headers, None)
 
 
-def _answer(interaction: Interaction, answer: Answer) -> Iterator[Finding]:
+def _answer(interaction: Interaction, answer: _Answer) -> Iterator[Finding]:
     if answer.error:
-        yield Finding("", "an answer", _told(answer.error))
+        yield Finding("response", "an answer", _told(answer.error))
         return
     wanted = interaction.reads or 1
     if len(answer.responses) < wanted:
@@ -148,7 +145,7 @@ def _answer(interaction: Interaction, answer: Answer) -> Iterator[Finding]:
         yield from differences(matcher, answer.headers.get(key, paths.ABSENT), f"headers.{key}")
 
 
-def _refusal(expected: Refusal, answer: Answer) -> Iterator[Finding]:
+def _refusal(expected: Refusal, answer: _Answer) -> Iterator[Finding]:
     if answer.error is None:
         got = shown(answer.responses[0]) if answer.responses else "no response"
         yield Finding("error.code", expected.code, f"OK: {got}")

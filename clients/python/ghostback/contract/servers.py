@@ -1,6 +1,6 @@
 """The servers that a contract is held against."""
 
-import time
+import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 
@@ -68,16 +68,19 @@ class Targets:
                 address, options=[("grpc.max_receive_message_length", _LONGEST_MESSAGE)]
             )
             await self._stack.enter_async_context(channel)
-            await _connected(channel, server, address)
+            if not await _is_up(channel):
+                raise ContractError(f"{server} does not answer at {address}; is it up?")
             self._channels[address] = channel
         return self._channels[address]
 
 
-async def _connected(channel: grpc.aio.Channel, server: str, address: str) -> None:
-    deadline = time.monotonic() + CONNECT_SECONDS
+async def _is_up(channel: grpc.aio.Channel) -> bool:
     state = channel.get_state(try_to_connect=True)
-    while state is not grpc.ChannelConnectivity.READY:
-        if state is grpc.ChannelConnectivity.TRANSIENT_FAILURE or time.monotonic() > deadline:
-            raise ContractError(f"{server} does not answer at {address}; is it up?")
-        await channel.wait_for_state_change(state)
-        state = channel.get_state()
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            while state in (grpc.ChannelConnectivity.IDLE, grpc.ChannelConnectivity.CONNECTING):
+                await channel.wait_for_state_change(state)
+                state = channel.get_state()
+    except TimeoutError:
+        return False
+    return state is grpc.ChannelConnectivity.READY

@@ -67,21 +67,12 @@ def of_plays(plays: Sequence[Play], name: str = "") -> dict[str, str]:
         What there is none of is left out.
     """
     over = [play for play in plays if play.state is PlayState.COMPLETE]
-    state: dict[str, str] = {}
-    run = next((play for play in over if not play.forward_pass), None)
-    if run:
-        state["run"] = run.name
-    for play in over:
-        thrown = play.forward_pass
-        if play.name != name and (name or not thrown or not thrown.target_id):
-            continue
-        state |= {"play": play.name, "game": play.name.partition("/plays/")[0]}
-        if thrown and thrown.target_id:
-            state["target"] = thrown.target_id
-        others = [
-            each.participant_id for each in play.eligible_receivers() if each.participant_id != state.get("target")
-        ]
-        backs = [each.participant_id for each in play.defensive_backs()]
-        state |= {name: ids[0] for name, ids in (("other_target", others), ("defender", backs)) if ids}
-        break
-    return state
+    passes = [play for play in over if play.forward_pass and play.forward_pass.target_id]
+    found = {"run": [play.name for play in over if not play.forward_pass]}
+    for play in [play for play in over if play.name == name] if name else passes[:1]:
+        target = play.forward_pass.target_id if play.forward_pass else ""
+        others = [each.participant_id for each in play.eligible_receivers() if each.participant_id != target]
+        found |= {"game": [play.name.partition("/plays/")[0]], "play": [play.name]}
+        found |= {"target": [target] if target else [], "other_target": others}
+        found["defender"] = [each.participant_id for each in play.defensive_backs()]
+    return {variable: names[0] for variable, names in found.items() if names}
