@@ -6,7 +6,7 @@ PROTOS := $(shell find protos -name '*.proto')
 DISTRIBUTIONS := pyproject.toml constraints.txt clients/python/pyproject.toml models/pyproject.toml \
 	protos/pyproject.toml protos/hatch_build.py $(PROTOS)
 IMAGE := clients/typescript/build/ghostback.binpb
-NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --silent --prefix clients/typescript
+NPM := PATH="$(CURDIR)/$(BIN):$$PATH" npm --loglevel=error --prefix clients/typescript
 DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
@@ -56,16 +56,16 @@ contract: .venv/.dev ## Check that the contract breaks nothing that was released
 
 clients/typescript/gen/.ready: .venv/.dev $(addprefix clients/typescript/,package-lock.json buf.gen.yaml)
 	@echo "Generating the TypeScript stubs"
-	@$(NPM) ci --no-audit --no-fund
+	@$(NPM) ci --no-audit --no-fund --prefer-offline
 	@mkdir -p $(dir $(IMAGE))
 	@$(BIN)/python -m grpc_tools.protoc -Iprotos -I"$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" \
 		--include_imports --include_source_info --descriptor_set_out=$(IMAGE) \
 		$(patsubst protos/%,%,$(PROTOS)) google/rpc/error_details.proto
-	@$(NPM) run generate
+	@$(NPM) run --silent generate
 	@touch $@
 
 typescript: clients/typescript/gen/.ready ## Generate the TypeScript stubs and check the types of what uses them
-	@$(NPM) run check
+	@$(NPM) run --silent check
 
 test: setup lint types typescript ## Run every test
 	@$(BIN)/python -m pytest
@@ -98,4 +98,4 @@ screen: .venv/.dev ## Screen candidate features on simulated games, or those of 
 	@$(BIN)/python -m training.screening $(if $(DATA),--data $(DATA)) --out out/screening
 
 clean: ## Remove everything made here
-	rm -rf .venv .venv-triton build out .run
+	rm -rf .venv .venv-triton build out .run $(addprefix clients/typescript/,build gen node_modules)
