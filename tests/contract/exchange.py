@@ -18,7 +18,7 @@ def messages(files: FileDescriptorSet) -> dict[str, Descriptor]:
     """Every message of ours in an image, by full name, in a pool of their own."""
     pool = DescriptorPool()
     for file in files.file:
-        pool.Add(file)  # type: ignore[no-untyped-call]
+        pool.Add(file)
     ours = [pool.FindFileByName(file.name) for file in files.file if file.name.startswith("ghostback/")]
     return {found.full_name: found for file in ours for found in file.message_types_by_name.values()}
 
@@ -41,8 +41,8 @@ def _changed(sent: Message, reader: type[Message]) -> set[str]:
         read = reader.FromString(sent.SerializeToString())
         if by_number(read) != by_number(sent):
             layers.add("wire")
-        parsed = ParseDict(MessageToDict(sent), reader())
-        if not MessageToDict(read) == MessageToDict(parsed) == MessageToDict(sent):
+        text = MessageToDict(sent)
+        if not MessageToDict(read) == MessageToDict(ParseDict(text, reader())) == text:
             layers.add("JSON")
     except DecodeError:
         layers.add("wire")
@@ -58,15 +58,13 @@ def known(message: Message, reader: Descriptor, older: bool) -> Message:
     for field, value in message.ListFields():
         here = reader.fields_by_number.get(field.number)
         retired = any(reserved.start <= field.number < reserved.end for reserved in definition.reserved_range)
-        both_enums = here and here.enum_type and field.enum_type
-        new_value = both_enums and not _values(value) <= set(here.enum_type.values_by_number)
-        if retired or (older and (here is None or new_value)):
+        new = here is None
+        if here and here.enum_type and field.enum_type:
+            values = value if field.is_repeated else [value]
+            new = not set(values) <= set(here.enum_type.values_by_number)
+        if retired or (older and new):
             message.ClearField(field.name)
     return message
-
-
-def _values(value: Any) -> set[Any]:
-    return {value} if isinstance(value, int) else set(value)
 
 
 def by_number(message: Message) -> dict[int, Any]:
