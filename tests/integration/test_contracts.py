@@ -11,10 +11,12 @@ import grpc.aio
 import pytest
 
 from ghostback import feed, wire
+from ghostback.channels import Security
 from ghostback.client import Addresses, Client
 from ghostback.contract import descriptors, document, drafting, live, state
 from ghostback.contract.document import SERVERS, Contract
 from ghostback.contract.recording import Exchange, recording
+from ghostback.contract.servers import Targets
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.predict.v1 import predict_service_pb2
 from tests.integration.conftest import Chain
@@ -110,7 +112,7 @@ async def test_a_contract_recorded_from_calls_is_kept_afterwards(
     chain: Chain, addresses: dict[str, str], tmp_path: Path
 ) -> None:
     given = await state.simulate(chain.client)
-    async with recording(addresses, request_limit=4096) as noted, Client(Addresses(**noted.addresses)) as client:
+    async with recording(addresses, 4096, Security()) as noted, Client(Addresses(**noted.addresses)) as client:
         play = await client.get_play(given["play"])
         prediction = await client.predict_ghosts(play.name, [given["target"]])
         assert prediction.ghosts
@@ -141,7 +143,7 @@ async def test_a_contract_recorded_from_calls_is_kept_afterwards(
     assert wait.request
     assert wait.request["name"].startswith("$operation_name")
     assert set(contract.variables) == {"play", "game", "run"}
-    (outcomes,) = await live.verify([contract], descriptors.of_stubs(), addresses, given)
+    (outcomes,) = await live.verify([contract], descriptors.of_stubs(), Targets(addresses, Security()), given)
     assert [outcome.findings for outcome in outcomes if outcome.findings] == []
 
 
@@ -161,7 +163,7 @@ def draft(exchanges: list[Exchange], file: Path) -> tuple[list[tuple[str, str]],
 async def test_a_recording_notes_no_credentials(addresses: dict[str, str], tmp_path: Path) -> None:
     service = predict_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
     metadata = (("authorization", "Bearer secret"), ("x-ghostback-routing-key", "games/1/plays/2"))
-    async with recording({"predict": addresses["predict"]}, request_limit=4096) as noted:
+    async with recording({"predict": addresses["predict"]}, 4096, Security()) as noted:
         async with grpc.aio.insecure_channel(noted.addresses["predict"]) as channel:
             request = wire.view(predict_service_pb2.ListModelsRequest)()
             await wire.stub(service, channel).ListModels(request, metadata=metadata)

@@ -55,7 +55,7 @@ def verify(
 
     Example: ghostback contract verify contracts --target predict=127.0.0.1:50053 --set play=games/1/plays/2
     """
-    from ghostback.contract import descriptors, document, live, offline, state
+    from ghostback.contract import descriptors, document, live, offline, servers, state
     from ghostback.contract.document import ContractError
 
     try:
@@ -64,7 +64,8 @@ def verify(
         pool = descriptors.of_image(image) if image else descriptors.of_stubs()
         addresses = _addresses(target or [], suite_here)
         if addresses:
-            outcomes = asyncio.run(live.verify(contracts, pool, addresses, state.values(given or []), simulate))
+            targets = servers.Targets(addresses, servers.security(os.environ))
+            outcomes = asyncio.run(live.verify(contracts, pool, targets, state.values(given or []), simulate))
         else:
             outcomes = [offline.verify(contract, pool) for contract in contracts]
     except (ContractError, CommandError) as error:
@@ -138,9 +139,10 @@ def schema() -> None:
 
 
 async def _recorded(addresses: dict[str, str], max_bytes: int, command: Sequence[str]) -> list[Any]:
+    from ghostback.contract import servers
     from ghostback.contract.recording import recording
 
-    async with recording(addresses, max_bytes) as noted:
+    async with recording(addresses, max_bytes, servers.security(os.environ)) as noted:
         for server, address in noted.addresses.items():
             typer.echo(f"{server}: {address} in place of {addresses[server]}", err=True)
         try:

@@ -17,6 +17,7 @@ from ghostback.contract.recording import Exchange
 
 _RESOURCE = re.compile(r"(games/[\w-]+)(/plays/[\w-]+)?")
 _SHORTEST_CAPTURE = 4
+_SAID = "recorded with "
 
 
 class Draft:
@@ -45,8 +46,8 @@ class Draft:
             method = descriptors.method(self._pool, exchange.call)
         except LookupError as error:
             return str(error)
-        if exchange.code == "OK" and not exchange.responses:
-            return "it was not answered"
+        if not exchange.requests or (exchange.code == "OK" and not exchange.responses):
+            return "it was given up before it was answered"
         requests = [GetMessageClass(method.input_type).FromString(each) for each in exchange.requests]
         fields = [MessageToDict(each, preserving_proto_field_name=True) for each in requests]
         sent = [self._message(each, method.input_type, exchange.reason) for each in fields]
@@ -93,10 +94,9 @@ class Draft:
 
     def _text(self, value: str, reason: str) -> str:
         resource = _RESOURCE.fullmatch(value)
-        if resource and reason == "GAME_UNKNOWN":
-            return value
-        if resource and reason == "PLAY_UNKNOWN" and resource[2]:
-            return f"${self._variable('game', resource[1])}{resource[2]}"
+        if resource and reason in ("GAME_UNKNOWN", "PLAY_UNKNOWN"):
+            game = self._known(resource[1])
+            return f"${game}{resource[2]}" if game and resource[2] else value
         if resource:
             kind = "game" if not resource[2] else "run" if reason == "PLAY_WITHOUT_PASS" else "play"
             return f"${self._variable(kind, value)}"
@@ -105,14 +105,16 @@ class Draft:
         return value.replace("$", "$$")
 
     def _variable(self, kind: str, value: str) -> str:
-        said = f"recorded with {value}"
-        known = next((name for name, each in self._variables.items() if each == said), "")
+        known = self._known(value)
         if known:
             return known
         count = sum(re.fullmatch(rf"{kind}(_\d+)?", name) is not None for name in self._variables)
         name = f"{kind}_{count + 1}" if count else kind
-        self._variables[name] = said
+        self._variables[name] = f"{_SAID}{value}"
         return name
+
+    def _known(self, value: str) -> str:
+        return next((name for name, each in self._variables.items() if each == f"{_SAID}{value}"), "")
 
     def _captured(self, interaction: int, path: str) -> str:
         captures: dict[str, str] = self._interactions[interaction].setdefault("capture", {})

@@ -31,7 +31,7 @@ class _Answer:
 async def verify(
     contracts: Sequence[Contract],
     pool: DescriptorPool,
-    addresses: Mapping[str, str],
+    targets: Targets,
     given: Mapping[str, str],
     simulate: bool = False,
 ) -> list[list[Outcome]]:
@@ -40,18 +40,18 @@ async def verify(
     Args:
         contracts: the contracts.
         pool: descriptors of their services.
-        addresses: where the servers listen, as for `Targets`.
+        targets: the servers.
         given: values of variables; those that are left are looked up in ingest.
         simulate: whether a small simulated game is streamed into ingest first, and looked up.
 
     Raises:
         ContractError: a server is not there, or a variable has no value.
     """
-    async with Targets(addresses) as targets:
+    async with targets:
         values: dict[str, str] = dict(given)
         if simulate or any(contract.variables.keys() - given.keys() for contract in contracts):
             await targets.channel("ingest")
-            values = await _state(targets.address("ingest"), given, simulate) | values
+            values = await _state(targets, given, simulate) | values
         for contract in contracts:
             missing = sorted(contract.variables.keys() - values.keys())
             if missing:
@@ -62,9 +62,9 @@ async def verify(
         return [await _outcomes(contract, pool, targets, dict(values)) for contract in contracts]
 
 
-async def _state(ingest: str, given: Mapping[str, str], simulate: bool) -> dict[str, str]:
+async def _state(targets: Targets, given: Mapping[str, str], simulate: bool) -> dict[str, str]:
     try:
-        async with Client(Addresses(ingest=ingest)) as client:
+        async with Client(Addresses(ingest=targets.address("ingest"))) as client:
             return await (state.simulate(client) if simulate else state.look_up(client, given))
     except grpc.aio.AioRpcError as error:
         raise ContractError(f"ingest does not give the state: {_told(error)}; give it with --set NAME=VALUE") from None

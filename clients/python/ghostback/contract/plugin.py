@@ -4,6 +4,7 @@ They are held against the installed stubs, and with `--ghostback-target` against
 """
 
 import asyncio
+import os
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -75,7 +76,8 @@ class ContractFile(pytest.File):
         if not addresses:
             return offline.verify(self._contract, pool)
         given = state.values(options.ghostback_set)
-        return asyncio.run(live.verify([self._contract], pool, addresses, given, options.ghostback_simulate))[0]
+        targets = servers.Targets(addresses, servers.security(os.environ))
+        return asyncio.run(live.verify([self._contract], pool, targets, given, options.ghostback_simulate))[0]
 
 
 class InteractionItem(pytest.Item):

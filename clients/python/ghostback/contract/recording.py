@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import grpc
 import grpc.aio
 
+from ghostback.channels import Security, aio_channel
 from ghostback.contract.live import details
 
 RESPONSES = 16
@@ -65,17 +66,18 @@ class Recording:
 
 
 @asynccontextmanager
-async def recording(addresses: Mapping[str, str], request_limit: int) -> AsyncIterator[Recording]:
-    """Proxies of some servers, each on a free port of loopback.
+async def recording(addresses: Mapping[str, str], request_limit: int, security: Security) -> AsyncIterator[Recording]:
+    """Proxies of some servers, each on a free port of loopback, without TLS.
 
     Args:
         addresses: where the servers listen, by name.
         request_limit: bytes of the requests of a call that are kept.
+        security: TLS and token to call the servers with.
     """
     noted = Recording(request_limit)
     async with AsyncExitStack() as stack:
         for server, address in addresses.items():
-            channel = await stack.enter_async_context(grpc.aio.insecure_channel(address, options=_OPTIONS))
+            channel = await stack.enter_async_context(aio_channel(address, security, _OPTIONS))
             proxy = grpc.aio.server(options=_OPTIONS)
             proxy.add_generic_rpc_handlers([_Forwarder(server, channel, noted)])
             noted.addresses[server] = f"127.0.0.1:{proxy.add_insecure_port('127.0.0.1:0')}"

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import grpc.aio
 
+from ghostback.channels import Security, Tls, aio_channel
 from ghostback.contract.document import SERVERS, ContractError
 
 CONNECT_SECONDS = 10.0
-_LONGEST_MESSAGE = 256 * 1024 * 1024
 
 
 def addresses(targets: Sequence[str]) -> dict[str, str]:
@@ -30,17 +31,32 @@ def addresses(targets: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def security(environment: Mapping[str, str]) -> Security:
+    """TLS and token as environment variables say: GHOSTBACK_CA, _CERTIFICATE, _KEY and _TOKEN_FILE, all of them paths.
+
+    The token's file is read for each call, so that it may be renewed.
+    """
+    ca, certificate, key, token = (
+        Path(file) if (file := environment.get(f"GHOSTBACK_{name}")) else None
+        for name in ("CA", "CERTIFICATE", "KEY", "TOKEN_FILE")
+    )
+    tls = Tls(ca, certificate, key) if ca or certificate or key or token else None
+    return Security(tls, (lambda: token.read_text().strip()) if token else None)
+
+
 class Targets:
     """The servers to call; use as an async context manager."""
 
-    def __init__(self, addresses: Mapping[str, str]) -> None:
+    def __init__(self, addresses: Mapping[str, str], security: Security) -> None:
         """Connect lazily.
 
         Args:
             addresses: `host:port` by server (`ingest`, `features`, `predict`, `score`); that of the empty name is
                 called for all others.
+            security: TLS and token.
         """
         self._addresses = addresses
+        self.security = security
         self._channels: dict[str, grpc.aio.Channel] = {}
         self._stack = AsyncExitStack()
 
@@ -64,9 +80,7 @@ class Targets:
         if not address:
             raise ContractError(f"nobody said where {server} listens; name it with --target {server}=HOST:PORT")
         if address not in self._channels:
-            channel = grpc.aio.insecure_channel(
-                address, options=[("grpc.max_receive_message_length", _LONGEST_MESSAGE)]
-            )
+            channel = aio_channel(address, self.security)
             await self._stack.enter_async_context(channel)
             if not await _is_up(channel):
                 raise ContractError(f"{server} does not answer at {address}; is it up?")
