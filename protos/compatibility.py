@@ -12,7 +12,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -93,7 +93,7 @@ def _finding(subject: str, entries: list[dict[str, str]], against: str) -> Findi
     breaks = {_LAYERS[category] for rule in rules for category in _categories()[rule] & _LAYERS.keys()}
     if _CALLS & set(rules):
         breaks.add("wire")
-    place = f"{entries[0]['path']}:{entries[0].get('start_line', 1)}"
+    place = f"{entries[0].get('path', subject)}:{entries[0].get('start_line', 1)}"
     return Finding(subject, rules, frozenset(breaks), place, entries[0]["message"], against)
 
 
@@ -125,6 +125,8 @@ def _numbered(image: Path) -> dict[tuple[str, int], str]:
 
 def _subject(entry: dict[str, str], numbered: dict[tuple[str, int], str]) -> str:
     """What an entry of buf is about: its sentence names owner and number or name, its file the package."""
+    if "path" not in entry:
+        return entry["message"].split('"')[1]
     package = str(Path(entry["path"]).parent).replace("/", ".")
     named = dict(re.findall(r'\b(field|enum value|rpc|message|enum|service|oneof) "(.+?)"', entry["message"], re.I))
     named = {kind.lower(): name for kind, name in named.items()}
@@ -136,30 +138,26 @@ def _subject(entry: dict[str, str], numbered: dict[tuple[str, int], str]) -> str
 
 def units_changed(current: Path, release: Path) -> list[Finding]:
     """What no longer says a unit that its comment in a release named."""
-    released, said = images.comments(release), images.comments(current)
+    said = images.comments(current)
     findings = []
-    for name in released.keys() & said.keys():
-        message = units.changed(released[name].text, said[name].text)
-        if message:
-            findings.append(
-                Finding(name, (units.RULE,), frozenset({"meaning"}), said[name].place, message, release.stem)
-            )
+    for name, comment in images.comments(release).items():
+        change = units.changed(comment.text, said[name].text) if name in said else ""
+        if change:
+            breaks = frozenset({"meaning"})
+            findings.append(Finding(name, (units.RULE,), breaks, said[name].place, change, release.stem))
     return findings
 
 
-def check(current: Path, releases: Iterable[Path], commit: Path | None = None) -> list[Finding]:
+def check(current: Path, releases: Sequence[Path], commit: Path | None = None) -> list[Finding]:
     """What an image breaks of releases, the last first, and of the previous commit; each thing once."""
-    found: dict[str, Finding] = {}
-    for position, release in enumerate(releases):
-        findings = breaking(current, release) if position == 0 else []
+    findings = []
+    for last in releases[:1]:
+        findings += breaking(current, last) + units_changed(current, last)
+    for release in releases:
         findings += breaking(current, release, GIVEN_UP)
-        if position == 0:
-            findings += units_changed(current, release)
-        for finding in findings:
-            found.setdefault(finding.subject, finding)
-    for finding in breaking(current, commit) if commit else []:
-        found.setdefault(finding.subject, finding)
-    return list(found.values())
+    if commit:
+        findings += breaking(current, commit)
+    return list({finding.subject: finding for finding in reversed(findings)}.values())[::-1]
 
 
 def main() -> None:

@@ -93,6 +93,26 @@ def test_what_an_early_release_gave_up_stays_reserved(make: Make, edit: tuple[st
     assert any(message in finding.message for finding in late)
 
 
+def test_a_reservation_is_never_taken_back(make: Make) -> None:
+    second, now = make("2", (PLAY, NAME, NAME_RESERVED)), make("3", (PLAY, NAME, ""))
+    assert [finding.rules[0] for finding in check(now, [second])] == ["RESERVED_MESSAGE_NO_DELETE"]
+
+
+def test_an_exception_in_the_rules_does_not_excuse_from_reserving(make: Make) -> None:
+    exception = f'"ignore_only":{{"FIELD_NO_DELETE":["ghostback/{PLAY}"]}}'
+    rules = f'{{"version":"v2","breaking":{{"use":["FILE","WIRE_JSON","WIRE"],{exception}}}}}'
+    first = make("1")
+    assert breaking(make("2", (PLAY, NAME, NAME_RESERVED)), first, rules) == []
+    assert "reserve" in breaking(make("3", (PLAY, NAME, "")), first, rules)[0].instead
+
+
+def test_a_file_that_is_gone_is_named(make: Make, tmp_path: Path) -> None:
+    shutil.copytree(PROTOS / "ghostback", tmp_path / "ghostback", ignore=shutil.ignore_patterns("score"))
+    (finding,) = breaking(compile_protos(tmp_path, tmp_path / "2.binpb"), make("1"))
+    assert finding.subject == "ghostback/score/v1/score_service.proto"
+    assert "package `v2`" in finding.instead
+
+
 def test_what_is_given_up_and_reserved_is_held_against_nobody_later(make: Make) -> None:
     first, second = make("1"), make("2", (PLAY, NAME, NAME_RESERVED))
     assert check(make("3", (PLAY, NAME, NAME_RESERVED)), [second, first]) == []

@@ -59,7 +59,8 @@ def test_a_view_reads_the_columns_that_were_sent(descriptor: Descriptor) -> None
             np.testing.assert_array_equal(wire.read_column(viewed, field.name), list(getattr(message, field.name)))
 
 
-def test_numbers_in_columns_are_of_fixed_width() -> None:
+def test_numbers_in_columns_are_packed_and_of_fixed_width() -> None:
     for descriptor in descriptors():
         if descriptor.name in {"Samples", "Path"}:
-            assert all(field.type in FIXED_WIDTH for field in descriptor.fields if field.is_repeated)
+            columns = [field for field in descriptor.fields if field.is_repeated]
+            assert all(field.type in FIXED_WIDTH and field.is_packed for field in columns)
