@@ -69,6 +69,15 @@ class Database:
         """
         return self._transaction(self._reading)
 
+    def check(self) -> None:
+        """Ask the database something.
+
+        Raises:
+            Unavailable: it cannot be reached.
+        """
+        with self.snapshot() as session:
+            session.execute(text("SELECT 1"))
+
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Session]:
         try:

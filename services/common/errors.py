@@ -31,13 +31,15 @@ class DomainError(Exception):
         reason: name of an `ErrorReason` without its `ERROR_REASON_` prefix.
         message: one clear sentence.
         metadata: facts for programs, such as the name of what was missing.
+        retry_seconds: when to try again; 0 where nothing is known of that.
     """
 
-    def __init__(self, reason: str, message: str, **metadata: str) -> None:
+    def __init__(self, reason: str, message: str, *, retry_seconds: float = 0, **metadata: str) -> None:
         super().__init__(message)
         self.reason = reason
         self.message = message
         self.metadata = metadata
+        self.retry_seconds = retry_seconds
 
 
 class InvalidInput(DomainError):
@@ -64,6 +66,10 @@ class FailedPrecondition(DomainError):
 
 class Aborted(DomainError):
     """Somebody else changed what the request is about since its caller read it."""
+
+
+class Unauthenticated(DomainError):
+    """The caller did not show who it is."""
 
 
 class PermissionDenied(DomainError):

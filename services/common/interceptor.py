@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +22,14 @@ from prometheus_client import Counter, Gauge, Histogram
 from ghostback.convert import InvalidMessage
 from services.common import status
 from services.common.budget import Budget
-from services.common.errors import DomainError, InvalidInput, ResourceExhausted, Violation
+from services.common.errors import DomainError, InvalidInput, ResourceExhausted, Unavailable, Violation
+from services.common.shedding import Turns
 
 _PARSED = 50
 """Bytes that a byte of a request may take when it is parsed, at worst: a message without fields has two."""
+
+_LASTING = "/ghostback.tracking.v1.OperationService/"
+"""Methods that do next to nothing, and may last."""
 
 Parse = Callable[[bytes], Any]
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -72,17 +77,31 @@ _SECONDS = Histogram(
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps the handlers of Ghostback's own services; others pass through."""
 
-    def __init__(self, reader_seconds: float, request_bytes: int, gates: Sequence[Gate] = ()) -> None:
+    def __init__(
+        self,
+        reader_seconds: float,
+        request_bytes: int,
+        gates: Sequence[Gate] = (),
+        *,
+        idle_seconds: float,
+        turns: Turns,
+    ) -> None:
         """Set the limits of calls.
 
         Args:
             reader_seconds: how long a response of a stream may wait to be read.
             request_bytes: memory for requests that are read and not yet answered; the others wait as they came.
             gates: what every call passes before its request is read, in this order.
+            idle_seconds: how long a stream may wait for its caller's next request.
+            turns: what calls with one request and one answer wait for; streams and operations last, and take none.
         """
         self._reader_seconds = reader_seconds
         self._requests = Budget(request_bytes)
         self._gates = gates
+        self._idle_seconds = idle_seconds
+        self._turns = turns
+        self._draining = False
+        self._waits: set[asyncio.Timeout] = set()
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
@@ -105,10 +124,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         request = "stream" if handler.request_streaming else "unary"
         response = "stream" if handler.response_streaming else "unary"
         behaviour = getattr(handler, f"{request}_{response}")
+        turn = nullcontext if method.startswith(_LASTING) else self._turns.taken
 
         async def unary(data: bytes, context: Context) -> Any:
             try:
-                async with self._around(method, context), self._requests.held(_PARSED * len(data)):
+                async with self._around(method, context), turn(), self._requests.held(_PARSED * len(data)):
                     return await behaviour(_parsed(parse, data), context)
             except grpc.aio.AbortError as aborted:
                 del data
@@ -117,10 +137,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def stream(data: Any, context: Context) -> None:
             try:
                 async with self._around(method, context):
-                    data = self._each(parse, data) if handler.request_streaming else _parsed(parse, data)
-                    async with aclosing(behaviour(data, context)) as responses:
-                        async for response in responses:
-                            await _write(response, context, self._reader_seconds)
+                    if handler.request_streaming:
+                        await self._respond(behaviour(self._each(parse, data), context), context)
+                    else:
+                        async with self._until_drained(None):
+                            await self._respond(behaviour(_parsed(parse, data), context), context)
             except grpc.aio.AbortError as aborted:
                 del data
                 raise _without_frames(aborted) from None
@@ -131,9 +152,47 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
     async def _each(self, parse: Parse, data: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         """The requests of a stream; memory is held for one until the next is asked for."""
-        async for each in data:
+        requests = aiter(data)
+        while True:
+            async with self._until_drained(self._idle_seconds):
+                each = await anext(requests, None)
+            if each is None:
+                return
             async with self._requests.held(_PARSED * len(each)):
                 yield _parsed(parse, each)
+
+    async def _respond(self, responses: AsyncGenerator[Any, None], context: Context) -> None:
+        async with aclosing(responses):
+            async for response in responses:
+                await _write(response, context, self._reader_seconds)
+
+    def drain(self) -> None:
+        """End streams: those that only tell, at once; those that take requests, before the next one."""
+        self._draining = True
+        for wait in self._waits:
+            if not wait.expired():
+                wait.reschedule(0)
+
+    @asynccontextmanager
+    async def _until_drained(self, seconds: float | None) -> AsyncIterator[None]:
+        """Wait for something, for some seconds at most, or until the server drains."""
+        wait = asyncio.timeout(0 if self._draining else seconds)
+        self._waits.add(wait)
+        try:
+            async with wait:
+                yield
+        except TimeoutError:
+            if not wait.expired():
+                raise
+            if self._draining:
+                raise Unavailable(
+                    "SHUTTING_DOWN", "the server is shutting down; go on at another replica, or when it is back"
+                ) from None
+            raise ResourceExhausted(
+                "STREAM_IDLE", f"nothing came on the stream for {seconds:g} s; open a new one when there is something"
+            ) from None
+        finally:
+            self._waits.discard(wait)
 
     @asynccontextmanager
     async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
@@ -154,15 +213,24 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except (DomainError, InvalidMessage) as error:
             refusal = rpc_status.to_status(status.status_of(error))
             code = refusal.code
-        except Exception:
+            _clear_frames(error)
+        except Exception as error:
             _log.exception("call failed", method=method)
             refusal = rpc_status.to_status(status.internal(request_id.get()))
             code = refusal.code
+            _clear_frames(error)
         finally:
             ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refusal)
             context.add_done_callback(lambda _: ended())  # type: ignore[arg-type]
         if refusal:
             await context.abort_with_status(refusal)
+
+
+def _clear_frames(error: BaseException | None) -> None:
+    """Let go of the request, which is in the frames that an error passed, before the refusal waits to be sent."""
+    while error:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__context__
 
 
 def _without_frames(error: grpc.aio.AbortError) -> grpc.aio.AbortError:
@@ -182,6 +250,7 @@ async def _write(response: Any, context: Context, seconds: float) -> None:
     try:
         await asyncio.wait_for(context.write(response), seconds)
     except TimeoutError:
+        _log.warning("reader too slow", code=grpc.StatusCode.RESOURCE_EXHAUSTED.name, seconds=seconds)
         raise ResourceExhausted(
             "READER_TOO_SLOW", f"a response waited for more than {seconds:g} s to be read; open a new stream"
         ) from None

@@ -15,28 +15,37 @@ import grpc
 import prometheus_client
 import structlog
 import uvloop
-from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ghostback import wire
 from services.common import logs
+from services.common.health import Health, Service
 from services.common.interceptor import CallInterceptor
+from services.common.limits import CallLimits
 from services.common.settings import ServiceSettings
+from services.common.shedding import Turns
+from services.common.starting import Handlers, Starting
 
 S = TypeVar("S", bound=ServiceSettings)
-Servicers = Sequence[tuple[ServiceDescriptor, object]]
+Services = Sequence[Service]
+
+_HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
+_HEALTH_CALLS = 256
+"""Calls in flight beyond the limit of our own: health is told to whoever asks when the limit is reached."""
+_PING_MILLISECONDS = 10_000
+"""Clients that ping more often than this lose their connection."""
 
 _log = structlog.get_logger()
 
 
-def run(name: str, settings: S, start: Callable[[S], AbstractAsyncContextManager[Servicers]]) -> None:
+def run(name: str, settings: S, start: Callable[[S], AbstractAsyncContextManager[Services]]) -> None:
     """Serve until SIGTERM or SIGINT, then drain and exit.
 
     Args:
         name: the service's name, for logs.
         settings: its settings.
-        start: opens what the service needs, gives its servicers, and closes it all at the end.
+        start: opens what the service needs, gives its services, and closes it all at the end.
     """
     logs.configure(name, settings.log_level)
     try:
@@ -45,53 +54,78 @@ def run(name: str, settings: S, start: Callable[[S], AbstractAsyncContextManager
         sys.exit(f"{name}: {error}")
 
 
-async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncContextManager[Servicers]]) -> None:
+async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncContextManager[Services]]) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with start(settings) as servicers:
-        server = grpc.aio.server(
-            interceptors=[CallInterceptor(settings.reader_seconds, settings.request_memory_bytes)],
-            maximum_concurrent_rpcs=settings.max_concurrent_calls,
-            options=[
-                ("grpc.so_reuseport", 0),
-                ("grpc.experimental.tcp_max_read_chunk_size", 65_536),
-                ("grpc.http2.bdp_probe", 0),
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_response_bytes),
-            ],
-        )
-        health_servicer = health.aio.HealthServicer()
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        names = [service.full_name for service, _ in servicers]
-        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-        server.add_generic_rpc_handlers([wire.handlers(service, servicer) for service, servicer in servicers])
-        try:
-            port = server.add_insecure_port(f"{settings.host}:{settings.port}")
-        except RuntimeError:
-            raise OSError(f"cannot listen on {settings.host}:{settings.port}; is the port in use?") from None
-        metrics, _ = prometheus_client.start_http_server(settings.metrics_port, settings.host)
-        await server.start()
-        for service in ("", *names):
-            await health_servicer.set(service, health_pb2.HealthCheckResponse.SERVING)
-        addresses = {
-            "name": name,
-            "pid": os.getpid(),
-            "address": f"{settings.host}:{port}",
-            "metrics": f"http://{settings.host}:{metrics.server_port}/metrics",
-        }
-        _log.info("serving", **addresses)
-        if settings.ready_file:
-            _write_whole(settings.ready_file, json.dumps(addresses))
-        gc.collect()
-        gc.freeze()
-        sys.setswitchinterval(0.0005)
-        await stop.wait()
-        _log.info("draining", seconds=settings.drain_seconds)
-        await health_servicer.enter_graceful_shutdown()
-        await server.stop(settings.drain_seconds)
-        metrics.shutdown()
+    calls = CallInterceptor(
+        settings.reader_seconds,
+        settings.request_memory_bytes,
+        [CallLimits(settings.max_concurrent_calls, settings.max_calls_per_peer)],
+        idle_seconds=settings.idle_seconds,
+        turns=Turns(settings.max_calls_at_work, settings.queue_seconds),
+    )
+    starting, handlers, health = Starting(), Handlers(), Health()
+    server = grpc.aio.server(
+        interceptors=[starting, calls],
+        maximum_concurrent_rpcs=settings.max_concurrent_calls + _HEALTH_CALLS,
+        options=_options(settings),
+    )
+    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    server.add_generic_rpc_handlers([handlers])
+    try:
+        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+    except RuntimeError:
+        raise OSError(f"cannot listen on {settings.host}:{settings.port}; is the port in use?") from None
+    await server.start()
+    try:
+        async with start(settings) as services:
+            names = [service.descriptor.full_name for service in services]
+            reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], handlers)  # type: ignore[arg-type]
+            handlers.add_generic_rpc_handlers([wire.handlers(each.descriptor, each.servicer) for each in services])
+            metrics, _ = prometheus_client.start_http_server(settings.metrics_port, settings.host)
+            starting.over = True
+            async with health.follow(services):
+                addresses = {
+                    "name": name,
+                    "pid": os.getpid(),
+                    "address": f"{settings.host}:{port}",
+                    "metrics": f"http://{settings.host}:{metrics.server_port}/metrics",
+                }
+                _log.info("serving", **addresses)
+                if settings.ready_file:
+                    _write_whole(settings.ready_file, json.dumps(addresses))
+                gc.collect()
+                gc.freeze()
+                sys.setswitchinterval(0.0005)
+                await stop.wait()
+            _log.info("draining", seconds=settings.drain_seconds)
+            health.drain()
+            calls.drain()
+            await server.stop(settings.drain_seconds)
+            metrics.shutdown()
+    finally:
+        await server.stop(0)
     _log.info("stopped")
+
+
+def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
+    """Limits of connections and messages."""
+    return [
+        ("grpc.so_reuseport", 0),
+        ("grpc.experimental.tcp_max_read_chunk_size", 65_536),
+        ("grpc.http2.bdp_probe", 0),
+        ("grpc.max_receive_message_length", settings.max_message_bytes),
+        ("grpc.max_send_message_length", settings.max_response_bytes),
+        ("grpc.max_concurrent_streams", settings.max_concurrent_calls),
+        ("grpc.server_handshake_timeout_ms", round(1000 * settings.handshake_seconds)),
+        ("grpc.keepalive_time_ms", round(1000 * settings.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", round(1000 * settings.keepalive_seconds / 3)),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", _PING_MILLISECONDS),
+        ("grpc.http2.max_ping_strikes", 2),
+        ("grpc.max_connection_age_ms", round(1000 * settings.connection_seconds)),
+    ]
 
 
 def _write_whole(path: Path, text: str) -> None:

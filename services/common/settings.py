@@ -25,10 +25,34 @@ class ServiceSettings(BaseSettings):
     request_memory_bytes: Annotated[
         int, Field(gt=0, description="Memory for requests being served, 50 bytes for each byte; others wait.")
     ] = 1024 * 1024 * 1024
-    max_concurrent_calls: Annotated[int, Field(gt=0, description="Calls beyond this are refused.")] = 256
+    max_concurrent_calls: Annotated[
+        int, Field(gt=0, description="Calls and streams in flight; those beyond are refused.")
+    ] = 512
+    max_calls_per_peer: Annotated[
+        int, Field(gt=0, description="Calls and streams in flight from one address; those beyond are refused.")
+    ] = 128
+    max_calls_at_work: Annotated[
+        int, Field(gt=0, description="Calls that are worked on at a time; others wait for their turn.")
+    ] = 128
+    queue_seconds: Annotated[
+        float,
+        Field(gt=0, description="How long a call may wait for its turn; a twentieth of it where a queue stands."),
+    ] = 1.0
     reader_seconds: Annotated[
         float, Field(gt=0, description="How long a response of a stream may wait to be read.")
     ] = 30.0
+    idle_seconds: Annotated[
+        float, Field(gt=0, description="How long a stream may wait for its caller's next request.")
+    ] = 900.0
+    handshake_seconds: Annotated[
+        float, Field(gt=0, description="How long a new connection may take until it can make calls.")
+    ] = 10.0
+    keepalive_seconds: Annotated[
+        float, Field(gt=0, description="How often a silent connection is asked whether its other end is there.")
+    ] = 60.0
+    connection_seconds: Annotated[
+        float, Field(gt=0, description="Age at which a connection takes no new calls: clients then find new replicas.")
+    ] = 600.0
     upstream_timeout_seconds: Annotated[
         float, Field(gt=0, description="Deadline of calls to other services where the caller set none.")
     ] = 10.0

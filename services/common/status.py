@@ -16,6 +16,7 @@ _CODES: dict[type[errors.DomainError], int] = {
     errors.NotFound: code_pb2.NOT_FOUND,
     errors.FailedPrecondition: code_pb2.FAILED_PRECONDITION,
     errors.Aborted: code_pb2.ABORTED,
+    errors.Unauthenticated: code_pb2.UNAUTHENTICATED,
     errors.PermissionDenied: code_pb2.PERMISSION_DENIED,
     errors.ResourceExhausted: code_pb2.RESOURCE_EXHAUSTED,
     errors.Unavailable: code_pb2.UNAVAILABLE,
@@ -24,7 +25,7 @@ _CODES: dict[type[errors.DomainError], int] = {
 
 
 def status_of(error: errors.DomainError | InvalidMessage) -> status_pb2.Status:
-    """The status of an error: code, message, `ErrorInfo`, and `BadRequest` where fields are to blame."""
+    """The status of an error: code, message, `ErrorInfo`, `BadRequest` where fields are to blame, and `RetryInfo`."""
     if isinstance(error, InvalidMessage):
         error = errors.InvalidInput(error.reason, [errors.Violation(error.field, error.description)])
     details: list[Message] = [
@@ -36,6 +37,10 @@ def status_of(error: errors.DomainError | InvalidMessage) -> status_pb2.Status:
             for v in error.violations
         ]
         details.append(error_details_pb2.BadRequest(field_violations=violations))
+    if error.retry_seconds:
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromMilliseconds(round(1000 * error.retry_seconds))
+        details.append(retry)
     return _status(_CODES[type(error)], error.message, details)
 
 
@@ -51,13 +56,19 @@ def error_of(call_error: grpc.aio.AioRpcError, upstream: str) -> errors.DomainEr
     Errors about the request are passed on as they are; everything else means that the other
     service is unavailable.
     """
-    reason, metadata, violations = "", {}, []
+    reason, metadata, violations, retry_seconds = "", {}, [], 0.0
     for detail in getattr(rpc_status.from_call(call_error), "details", ()):  # type: ignore[arg-type]
-        info, bad_request = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        info, bad_request, retry = (
+            error_details_pb2.ErrorInfo(),
+            error_details_pb2.BadRequest(),
+            error_details_pb2.RetryInfo(),
+        )
         if detail.Unpack(info):
             reason, metadata = info.reason, dict(info.metadata)
         elif detail.Unpack(bad_request):
             violations = [errors.Violation(v.field, v.description) for v in bad_request.field_violations]
+        elif detail.Unpack(retry):
+            retry_seconds = retry.retry_delay.ToMilliseconds() / 1000
     message = call_error.details() or ""
     if reason:
         match call_error.code():
@@ -70,11 +81,14 @@ def error_of(call_error: grpc.aio.AioRpcError, upstream: str) -> errors.DomainEr
             case grpc.StatusCode.PERMISSION_DENIED:
                 return errors.PermissionDenied(reason, message, **metadata)
             case grpc.StatusCode.UNAVAILABLE:
-                return errors.Unavailable(reason, message, **metadata)
+                return errors.Unavailable(reason, message, retry_seconds=retry_seconds, **metadata)
     if call_error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
         return errors.DeadlineExceeded("DEADLINE_EXCEEDED", f"{upstream} did not answer before the deadline")
     return errors.Unavailable(
-        "UPSTREAM_UNAVAILABLE", f"{upstream} does not answer: {call_error.code().name} {message}", upstream=upstream
+        "UPSTREAM_UNAVAILABLE",
+        f"{upstream} does not answer: {call_error.code().name} {message}",
+        retry_seconds=retry_seconds,
+        upstream=upstream,
     )
 
 

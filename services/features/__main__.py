@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import CliApp
 
 from services.common import server
+from services.common.health import Service
 from services.common.operations import OPERATION_SERVICE, Operations, OperationServicer
 from services.common.plays import INGEST_SERVICE
 from services.common.settings import ServiceSettings
@@ -34,12 +35,12 @@ class FeaturesSettings(ServiceSettings):
 
 
 @asynccontextmanager
-async def start(settings: FeaturesSettings) -> AsyncIterator[server.Servicers]:
-    """Connect to ingest and give the servicers."""
+async def start(settings: FeaturesSettings) -> AsyncIterator[server.Services]:
+    """Connect to ingest and give the services."""
     ingest = Upstream("ingest", settings.ingest, INGEST_SERVICE, settings)
     operations = Operations()
     servicer = FeaturesServicer(ingest, Library(settings.feature_sets), operations, settings.screening_threads)
-    yield [(FEATURES_SERVICE, servicer), (OPERATION_SERVICE, OperationServicer(operations))]
+    yield [Service(FEATURES_SERVICE, servicer), Service(OPERATION_SERVICE, OperationServicer(operations))]
     await operations.close()
     await ingest.close()
 

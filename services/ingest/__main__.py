@@ -1,13 +1,16 @@
 """The ingest service: `python -m services.ingest --database-url sqlite:///FILE`."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import CliApp
 
 from services.common import server
+from services.common.health import Service
 from services.common.plays import INGEST_SERVICE
 from services.common.settings import ServiceSettings
 from services.ingest.policies import POLICIES, Action, Limits, Policy, Reason
@@ -22,7 +25,15 @@ class IngestSettings(ServiceSettings):
     """
 
     max_message_bytes: Annotated[int, Field(gt=0, description="Largest message taken.")] = 1024 * 1024
-    max_concurrent_calls: Annotated[int, Field(gt=0, description="Calls beyond this are refused.")] = 64
+    max_concurrent_calls: Annotated[
+        int, Field(gt=0, description="Calls and streams in flight; those beyond are refused.")
+    ] = 128
+    max_calls_per_peer: Annotated[
+        int, Field(gt=0, description="Calls and streams in flight from one address; those beyond are refused.")
+    ] = 64
+    max_calls_at_work: Annotated[
+        int, Field(gt=0, description="Calls that are worked on at a time; others wait for their turn.")
+    ] = 64
     request_memory_bytes: Annotated[
         int, Field(gt=0, description="Memory for requests being served, 50 bytes for each byte; others wait.")
     ] = 64 * 1024 * 1024
@@ -42,11 +53,11 @@ class IngestSettings(ServiceSettings):
 
 
 @asynccontextmanager
-async def start(settings: IngestSettings) -> AsyncIterator[server.Servicers]:
-    """Open the store and give the servicer."""
-    store = Store(settings.database_url, _policy(settings))
+async def start(settings: IngestSettings) -> AsyncIterator[server.Services]:
+    """Open the store and give the service."""
+    store = await asyncio.to_thread(Store, settings.database_url, _policy(settings))
     servicer = IngestServicer(store)
-    yield [(INGEST_SERVICE, servicer)]
+    yield [Service(INGEST_SERVICE, servicer, partial(asyncio.to_thread, store.check))]
     await servicer.close()
     store.close()
 

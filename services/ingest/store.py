@@ -75,6 +75,10 @@ class Store(Reader):
         self._ledgers: OrderedDict[PlayKey, _Known] = OrderedDict()
         self._packers = ThreadPoolExecutor(2, "pack")
 
+    def check(self) -> None:
+        """Raise Unavailable if the database cannot be reached."""
+        self._database.check()
+
     def close(self) -> None:
         """Close the database."""
         self._packers.shutdown()

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,8 @@ from pydantic_settings import CliApp
 
 from ghostback.features.v1 import features_service_pb2
 from services.common import server
-from services.common.errors import DomainError
+from services.common.errors import DomainError, Unavailable
+from services.common.health import Service
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
 from services.predict.model_servicer import MODEL_SERVICE, ModelServicer
@@ -62,15 +64,15 @@ class PredictSettings(ServiceSettings):
 
 
 @asynccontextmanager
-async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
-    """Discover the plugins, load what Triton will take now, and give the servicers."""
+async def start(settings: PredictSettings) -> AsyncIterator[server.Services]:
+    """Discover the plugins, load what Triton will take now, and give the services."""
     features_service = features_service_pb2.DESCRIPTOR.services_by_name["FeaturesService"]
     features = Upstream("features", settings.features, features_service, settings)
     model_server = ModelServer(
         settings.triton, settings.model_repository, settings.upstream_timeout_seconds, settings.drain_seconds
     )
     models = Registry()
-    store = Store(settings.database_url)
+    store = await asyncio.to_thread(Store, settings.database_url)
     router = Router(models)
     answering = Answering[Drawn](settings.patience_seconds)
     controller = Controller(store, router, models, model_server, answering)
@@ -85,10 +87,11 @@ async def start(settings: PredictSettings) -> AsyncIterator[server.Servicers]:
         asyncio.create_task(plugins.watch(settings.rescan_seconds)),
         asyncio.create_task(model_server.keep(settings.probe_seconds)),
     ]
+    predicting = PredictServicer(models, model_server, features, router, answering, settings.arm_callers)
     yield [
-        (PREDICT_SERVICE, PredictServicer(models, model_server, features, router, answering, settings.arm_callers)),
-        (MODEL_SERVICE, ModelServicer(models, router, model_server, plugins)),
-        (ROLLOUT_SERVICE, RolloutServicer(controller, router)),
+        Service(PREDICT_SERVICE, predicting, partial(_check, model_server, models, router)),
+        Service(MODEL_SERVICE, ModelServicer(models, router, model_server, plugins)),
+        Service(ROLLOUT_SERVICE, RolloutServicer(controller, router), partial(controller.do, store.check)),
     ]
     for task in following:
         task.cancel()
@@ -111,6 +114,26 @@ async def _prepare(model_server: ModelServer, router: Router, name: str) -> None
             _log.error("model not ready", model=version.id, problem=error.message)
             if version.state is not State.FAILED:
                 return
+
+
+async def _check(model_server: ModelServer, models: Registry, router: Router) -> None:
+    """Check that Triton answers and has a model that is in service; have it load what it lacks.
+
+    Raises:
+        Unavailable: Triton does not answer, or no model is ready.
+    """
+    await model_server.check()
+    if not any(_is_ready(router, name) for name in models.names):
+        await asyncio.gather(*(_prepare(model_server, router, name) for name in models.names))
+        if not any(_is_ready(router, name) for name in models.names):
+            raise Unavailable("MODEL_SERVER_UNAVAILABLE", "no model is ready")
+
+
+def _is_ready(router: Router, name: str) -> bool:
+    try:
+        return router.stable(name).state is State.READY
+    except DomainError:
+        return False
 
 
 if __name__ == "__main__":

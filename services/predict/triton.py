@@ -26,6 +26,7 @@ from services.predict.registry import ModelVersion, State
 _log = structlog.get_logger()
 _RECOVERIES = Counter("ghostback_model_recoveries_total", "Times that a model was lost and put right.", ["model"])
 _LOAD_SECONDS = 30.0
+_LIVE_SECONDS = 1.0
 _LOADED = (State.READY, State.DRAINING)
 """States in which Triton has the model."""
 _AWAY = ("UNAVAILABLE", "DEADLINE_EXCEEDED", "CANCELLED")
@@ -87,6 +88,17 @@ class ModelServer:
                 return await self._infer(version, inputs)
             except InferenceServerException as error:
                 raise self._error(error) from None
+
+    async def check(self) -> None:
+        """Ask Triton whether it lives.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        try:
+            await self._client.is_server_live(client_timeout=_LIVE_SECONDS)
+        except InferenceServerException as error:
+            raise self._unavailable(f"{_code(error)} {error.message()}") from None
 
     async def ensure_ready(self, version: ModelVersion) -> None:
         """Have a version loaded and its known answer compared, unless that was done.

@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic_settings import CliApp
 
 from services.common import server
+from services.common.health import Service
 from services.common.operations import OPERATION_SERVICE, Operations, OperationServicer
 from services.common.plays import INGEST_SERVICE
 from services.common.settings import ServiceSettings
@@ -32,8 +33,8 @@ class ScoreSettings(ServiceSettings):
 
 
 @asynccontextmanager
-async def start(settings: ScoreSettings) -> AsyncIterator[server.Servicers]:
-    """Connect to the upstream services and give the servicers."""
+async def start(settings: ScoreSettings) -> AsyncIterator[server.Services]:
+    """Connect to the upstream services and give the services."""
     ingest = Upstream("ingest", settings.ingest, INGEST_SERVICE, settings)
     predict = Upstream("predict", settings.predict, PREDICT_SERVICE, settings)
     models = Upstream("predict", settings.predict, MODEL_SERVICE, settings)
@@ -42,8 +43,8 @@ async def start(settings: ScoreSettings) -> AsyncIterator[server.Servicers]:
     operations = Operations()
     judging = asyncio.create_task(Judge(upstreams, settings.judge_seconds).run())
     yield [
-        (SCORE_SERVICE, ScoreServicer(ingest, upstreams, operations)),
-        (OPERATION_SERVICE, OperationServicer(operations)),
+        Service(SCORE_SERVICE, ScoreServicer(ingest, upstreams, operations)),
+        Service(OPERATION_SERVICE, OperationServicer(operations)),
     ]
     judging.cancel()
     await asyncio.wait([judging])

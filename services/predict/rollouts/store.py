@@ -56,6 +56,10 @@ class Store:
         dialect = sqlite if self._database.engine.dialect.name == "sqlite" else postgresql
         self._insert = dialect.insert
 
+    def check(self) -> None:
+        """Raise Unavailable if the database cannot be reached."""
+        self._database.check()
+
     def close(self) -> None:
         """Close the database."""
         self._database.close()

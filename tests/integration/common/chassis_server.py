@@ -8,6 +8,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from services.common import server
+from services.common.health import Service
 from services.common.operations import OPERATION_SERVICE, Operations, OperationServicer, Report
 from services.common.settings import ServiceSettings
 
@@ -20,7 +21,7 @@ class Servicer(OperationServicer):
 
 
 @asynccontextmanager
-async def start(settings: ServiceSettings) -> AsyncIterator[server.Servicers]:
+async def start(settings: ServiceSettings) -> AsyncIterator[server.Services]:
     operations = Operations()
 
     async def forever(report: Report) -> Message:
@@ -28,7 +29,7 @@ async def start(settings: ServiceSettings) -> AsyncIterator[server.Servicers]:
         raise AssertionError
 
     operations.start(forever)
-    yield [(OPERATION_SERVICE, Servicer(operations))]
+    yield [Service(OPERATION_SERVICE, Servicer(operations))]
     await operations.close()
 
 
