@@ -55,7 +55,7 @@ def verify(
 
     Example: ghostback contract verify contracts --target predict=127.0.0.1:50053 --set play=games/1/plays/2
     """
-    from ghostback.contract import descriptors, document, live, offline, servers, state
+    from ghostback.contract import descriptors, document, offline, servers
     from ghostback.contract.document import ContractError
 
     try:
@@ -64,6 +64,8 @@ def verify(
         pool = descriptors.of_image(image) if image else descriptors.of_stubs()
         addresses = _addresses(target or [], suite_here)
         if addresses:
+            from ghostback.contract import live, state
+
             targets = servers.Targets(addresses, servers.security(os.environ))
             outcomes = asyncio.run(live.verify(contracts, pool, targets, state.values(given or []), simulate))
         else:

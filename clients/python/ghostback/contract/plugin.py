@@ -68,13 +68,15 @@ class ContractFile(pytest.File):
     @cached_property
     def outcomes(self) -> "list[Outcome]":
         """What came of each interaction; all are run at the first look, since one may pass values on to the next."""
-        from ghostback.contract import descriptors, live, offline, servers, state
+        from ghostback.contract import descriptors, offline, servers
 
         pool = descriptors.of_stubs()
         options = self.config.option
         addresses = servers.addresses(options.ghostback_target)
         if not addresses:
             return offline.verify(self._contract, pool)
+        from ghostback.contract import live, state
+
         given = state.values(options.ghostback_set)
         targets = servers.Targets(addresses, servers.security(os.environ))
         return asyncio.run(live.verify([self._contract], pool, targets, given, options.ghostback_simulate))[0]
