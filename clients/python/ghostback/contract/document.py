@@ -22,6 +22,10 @@ class ContractError(Exception):
     """A contract cannot be read or checked; the message says which, where and why."""
 
 
+class Unreachable(ContractError):
+    """A server that a contract is held against does not answer."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 

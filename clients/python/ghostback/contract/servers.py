@@ -8,7 +8,7 @@ from pathlib import Path
 import grpc.aio
 
 from ghostback.channels import Security, Tls, aio_channel
-from ghostback.contract.document import SERVERS, ContractError
+from ghostback.contract.document import SERVERS, ContractError, Unreachable
 
 CONNECT_SECONDS = 10.0
 
@@ -74,7 +74,8 @@ class Targets:
         """A channel that is connected.
 
         Raises:
-            ContractError: nobody said where the server is, or it does not answer.
+            ContractError: nobody said where the server is.
+            Unreachable: it does not answer.
         """
         address = self.address(server)
         if not address:
@@ -83,7 +84,7 @@ class Targets:
             channel = aio_channel(address, self.security)
             await self._stack.enter_async_context(channel)
             if not await _is_up(channel):
-                raise ContractError(f"{server} does not answer at {address}; is it up?")
+                raise Unreachable(f"{server} does not answer at {address}; is it up?")
             self._channels[address] = channel
         return self._channels[address]
 
