@@ -13,7 +13,7 @@ import { PredictGhostsResponseSchema } from "./gen/ghostback/predict/v1/predict_
 import { ErrorReason } from "./gen/ghostback/tracking/v1/error_reason_pb.js";
 import { GameSchema, type Play, PlaySchema, PlayState } from "./gen/ghostback/tracking/v1/play_pb.js";
 import type { Samples } from "./gen/ghostback/tracking/v1/samples_pb.js";
-import { connect, refusal } from "./ghostback.ts";
+import { connect, refusal, securityOf } from "./ghostback.ts";
 
 const ELIGIBLE = new Set(["WR", "TE", "RB", "FB", "HB"]);
 const ROWS = 512;
@@ -66,7 +66,7 @@ const { values, positionals } = parseArgs({
     predict: { type: "string", default: "http://localhost:8443" },
   },
 });
-const { ingest, predict } = connect(values);
+const { ingest, predict } = connect(values, securityOf(process.env));
 const given = JSON.parse(await readFile(positionals[0] ?? "play.json", "utf8"));
 const game = fromJson(GameSchema, given.game);
 const play = fromJson(PlaySchema, given.play);

@@ -1,12 +1,18 @@
 """Another language: stubs of the same protos read and write the same messages, and reach the same services."""
 
+from __future__ import annotations
+
 import asyncio
 import json
+import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import grpc
+import grpc.aio
 import pytest
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.message_factory import GetMessageClass
@@ -18,6 +24,7 @@ from ghostback.tracking.v1 import play_pb2
 from simulator.game import simulate_game
 from tests.contract.examples import descriptors, example
 from tests.integration.conftest import Chain
+from tests.unit.clients.test_channels import certificate
 
 NODE = Path(sys.executable).with_name("node")
 TYPESCRIPT = Path(__file__).parents[2] / "clients" / "typescript"
@@ -33,13 +40,14 @@ def _stubs() -> None:
         pytest.fail("the TypeScript stubs are not generated: run `make typescript`")
 
 
-async def node(program: str, *arguments: str, stdin: str = "") -> tuple[int, str, str]:
+async def node(program: str, *arguments: str, stdin: str = "", shown: Mapping[str, Path] = {}) -> tuple[int, str, str]:
     """Run a program of clients/typescript; gives its exit code, its output and what it says on stderr."""
     process = await asyncio.create_subprocess_exec(
         *(NODE, TYPESCRIPT / program, *arguments),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        env=os.environ | {name: str(path) for name, path in shown.items()},
     )
     try:
         output, told = await asyncio.wait_for(process.communicate(stdin.encode()), PASS_SECONDS)
@@ -50,22 +58,42 @@ async def node(program: str, *arguments: str, stdin: str = "") -> tuple[int, str
     return process.returncode, output.decode(), told.decode()
 
 
-async def ghosts(chain: Chain, play: Play, folder: Path) -> tuple[int, str, str]:
+async def ghosts(
+    ingest: str, predict: str, play: Play, folder: Path, shown: Mapping[str, Path] = {}
+) -> tuple[int, str, str]:
     """Run the example with a play."""
     file = folder / "play.json"
     game = convert.game_to_message(SIMULATED.game)
     message = play_pb2.Play.FromString(convert.play_to_message(play).SerializeToString())
     file.write_text(json.dumps({"game": MessageToDict(game), "play": MessageToDict(message)}))
+    return await node("ghosts.ts", f"--ingest={ingest}", f"--predict={predict}", str(file), shown=shown)
+
+
+async def ghosts_of(chain: Chain, play: Play, folder: Path) -> tuple[int, str, str]:
     addresses = chain.suite.addresses
-    return await node(
-        "ghosts.ts", f"--ingest=http://{addresses.ingest}", f"--predict=http://{addresses.predict}", str(file)
-    )
+    return await ghosts(f"http://{addresses.ingest}", f"http://{addresses.predict}", play, folder)
+
+
+class Refusing(grpc.GenericRpcHandler):
+    """Refuses every call, saying who it came from and with what token."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def service(self, details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[bytes, bytes]:
+        return grpc.unary_unary_rpc_method_handler(self._refuse)
+
+    async def _refuse(self, request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        self.calls += 1
+        (name,) = context.auth_context()["x509_common_name"]
+        token = dict(context.invocation_metadata() or ())["authorization"]
+        await context.abort(grpc.StatusCode.UNAUTHENTICATED, f"{name.decode()}, {token!s}")
 
 
 async def test_a_play_streamed_from_typescript_is_stored_sample_for_sample_and_has_the_same_ghosts(
     chain: Chain, tmp_path: Path
 ) -> None:
-    code, output, told = await ghosts(chain, PLAY, tmp_path)
+    code, output, told = await ghosts_of(chain, PLAY, tmp_path)
     assert code == 0, told
     answer = json.loads(output)
     assert answer["stored"] == {
@@ -84,18 +112,54 @@ async def test_a_play_streamed_from_typescript_is_stored_sample_for_sample_and_h
 
 
 async def test_an_error_read_in_typescript_names_its_reason(chain: Chain, tmp_path: Path) -> None:
-    code, _, told = await ghosts(chain, replace(OTHER, forward_pass=None), tmp_path)
+    code, _, told = await ghosts_of(chain, replace(OTHER, forward_pass=None), tmp_path)
     assert code == 1
     refusal = json.loads(told)
     assert (refusal["code"], refusal["reason"]) == ("FailedPrecondition", "PLAY_WITHOUT_PASS")
 
 
 async def test_an_error_read_in_typescript_names_the_field(chain: Chain, tmp_path: Path) -> None:
-    code, _, told = await ghosts(chain, replace(OTHER, play_id="of the day"), tmp_path)
+    code, _, told = await ghosts_of(chain, replace(OTHER, play_id="of the day"), tmp_path)
     assert code == 1
     refusal = json.loads(told)
     assert (refusal["code"], refusal["reason"]) == ("InvalidArgument", "NAME_INVALID")
     assert list(refusal["fields"]) == ["play.name"]
+
+
+async def test_typescript_shows_its_certificate_and_its_token(tmp_path: Path) -> None:
+    authority, authority_key = certificate("an authority", tmp_path / "ca")
+    for name in ("localhost", "client.test"):
+        certificate(name, tmp_path / name, authority, authority_key)
+    (tmp_path / "token").write_text("a-token\n")
+    shown = {
+        "GHOSTBACK_CA": tmp_path / "ca.pem",
+        "GHOSTBACK_CERTIFICATE": tmp_path / "client.test.pem",
+        "GHOSTBACK_KEY": tmp_path / "client.test.key",
+        "GHOSTBACK_TOKEN_FILE": tmp_path / "token",
+    }
+    credentials = grpc.ssl_server_credentials(
+        [((tmp_path / "localhost.key").read_bytes(), (tmp_path / "localhost.pem").read_bytes())],
+        (tmp_path / "ca.pem").read_bytes(),
+        require_client_auth=True,
+    )
+    server = grpc.aio.server(handlers=[handler := Refusing()])
+    address = f"localhost:{server.add_secure_port('localhost:0', credentials)}"
+    await server.start()
+    try:
+        _, _, told = await ghosts(f"https://{address}", f"https://{address}", PLAY, tmp_path, shown)
+        assert json.loads(told)["code"] == "Unauthenticated"
+        assert json.loads(told)["message"] == "client.test, Bearer a-token"
+        for missing in ("GHOSTBACK_CA", "GHOSTBACK_CERTIFICATE"):
+            some = {name: path for name, path in shown.items() if name != missing}
+            code, _, told = await ghosts(f"https://{address}", f"https://{address}", PLAY, tmp_path, some)
+            assert code == 1
+            assert json.loads(told)["reason"] == "UNSPECIFIED"
+        code, _, told = await ghosts(f"http://{address}", f"http://{address}", PLAY, tmp_path, shown)
+        assert code == 1
+        assert "a token is only sent over TLS" in told
+        assert handler.calls == 1
+    finally:
+        await server.stop(None)
 
 
 async def test_typescript_reads_and_writes_every_message_as_python_does() -> None:
