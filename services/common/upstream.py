@@ -10,7 +10,13 @@ from google.protobuf.message import Message
 
 from ghostback import wire
 from services.common import errors, interceptor, status
+from services.common.breaker import Breaker
 from services.common.settings import ServiceSettings
+
+_PATIENT_SECONDS = 1.0
+"""A call that had less time than this and was not answered says nothing of the other service."""
+_MARGIN, _MOST_MARGIN = 0.1, 0.05
+"""What is kept of the caller's time to tell it how its call went: a tenth, and no more than these seconds."""
 
 
 class Upstream:
@@ -30,6 +36,7 @@ class Upstream:
         )
         self._stub = wire.stub(service, self._channel)
         self._target = f"{name} at {address}"
+        self._breaker = Breaker()
 
     async def call(self, method: str, request: Message) -> Any:
         """Call a unary method.
@@ -38,10 +45,21 @@ class Upstream:
             DomainError: what the other service refused, or that it does not answer.
         """
         timeout = remaining_seconds(self._timeout)
+        if wait := self._breaker.wait():
+            raise errors.Unavailable(
+                "UPSTREAM_UNAVAILABLE",
+                f"{self._target} left the last calls unanswered; it is asked again in {wait:.1f} s",
+                retry_seconds=wait,
+                upstream=self._target,
+            )
         try:
-            return await getattr(self._stub, method)(request, timeout=timeout, metadata=_metadata())
+            response = await getattr(self._stub, method)(request, timeout=timeout, metadata=_metadata())
         except grpc.aio.AioRpcError as error:
+            if timeout >= _PATIENT_SECONDS or error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._breaker.note(answered=error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED)
             raise status.error_of(error, self._target) from None
+        self._breaker.note(answered=True)
+        return response
 
     async def stream(self, method: str, request: Message, seconds: float) -> AsyncGenerator[Any, None]:
         """The responses of a streaming method, for some seconds at most.
@@ -65,7 +83,10 @@ class Upstream:
 
 
 def remaining_seconds(default: float) -> float:
-    """Seconds until the caller of the call being served gives up; the default where it set no deadline.
+    """Seconds that may be spent until the caller of the call being served gives up, less a margin to answer it.
+
+    Args:
+        default: seconds where it set no deadline.
 
     Raises:
         DeadlineExceeded: the deadline has passed.
@@ -76,7 +97,7 @@ def remaining_seconds(default: float) -> float:
     remaining = until - time.monotonic()
     if remaining <= 0:
         raise errors.DeadlineExceeded("DEADLINE_EXCEEDED", "the caller's deadline passed before the answer was ready")
-    return remaining
+    return remaining - min(_MARGIN * remaining, _MOST_MARGIN)
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:
