@@ -27,7 +27,8 @@ from tests.integration.conftest import Chain
 from tests.unit.clients.test_channels import certificate
 
 NODE = Path(sys.executable).with_name("node")
-TYPESCRIPT = Path(__file__).parents[2] / "clients" / "typescript"
+ROOT = Path(__file__).parents[2]
+TYPESCRIPT = ROOT / "clients" / "typescript"
 PASS_SECONDS = 60.0
 
 SIMULATED = simulate_game(41, 4)
@@ -36,8 +37,10 @@ PLAY, OTHER = [play for play in SIMULATED.plays if play.forward_pass][:2]
 
 @pytest.fixture(scope="module", autouse=True)
 def _stubs() -> None:
-    if not (TYPESCRIPT / "gen" / ".ready").exists():
-        pytest.fail("the TypeScript stubs are not generated: run `make typescript`")
+    made = TYPESCRIPT / "gen" / ".ready"
+    changed = max(proto.stat().st_mtime for proto in (ROOT / "protos").glob("ghostback/**/*.proto"))
+    if not made.exists() or made.stat().st_mtime < changed:
+        pytest.fail("the TypeScript stubs are not those of the protos: run `make typescript`")
 
 
 async def node(program: str, *arguments: str, stdin: str = "", shown: Mapping[str, Path] = {}) -> tuple[int, str, str]:
