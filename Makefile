@@ -54,7 +54,7 @@ types: .venv/.dev ## Check types
 contract: .venv/.dev ## Check that the contract breaks nothing that was released, and say what to do instead
 	@$(BIN)/python -m protos.compatibility
 
-clients/typescript/gen/.ready: .venv/.dev $(addprefix clients/typescript/,package-lock.json buf.gen.yaml)
+clients/typescript/gen/.ready: .venv/.dev $(PROTOS) $(addprefix clients/typescript/,package-lock.json buf.gen.yaml)
 	@echo "Generating the TypeScript stubs"
 	@$(NPM) ci --no-audit --no-fund --prefer-offline
 	@mkdir -p $(dir $(IMAGE))
