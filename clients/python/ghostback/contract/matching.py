@@ -14,6 +14,7 @@ from ghostback.contract.document import Interaction, Matcher, Scalar
 from ghostback.contract.paths import ABSENT, Place
 
 _LONGEST = 80
+_MOST_TOLD = 10
 _INTEGERS = frozenset(
     {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64}
     | {FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64}
@@ -150,5 +151,7 @@ def shown(value: Any) -> str:
 
 
 def told(findings: list[Finding]) -> str:
-    """Findings as text, each with what was expected above what was got."""
-    return "\n".join(f"{each.path}\n  expected  {each.expected}\n  got       {each.got}" for each in findings)
+    """Findings as text, each with what was expected above what was got; the first of many."""
+    shown = [f"{each.path}\n  expected  {each.expected}\n  got       {each.got}" for each in findings[:_MOST_TOLD]]
+    more = len(findings) - len(shown)
+    return "\n".join([*shown, f"and {more:,} more differences"] if more else shown)

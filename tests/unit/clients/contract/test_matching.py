@@ -73,6 +73,13 @@ def test_what_does_not_hold_is_told_with_its_place(path: str, matcher: dict[str,
     assert differences(path, matcher)[0] == (where, got)
 
 
+def test_of_many_differences_the_first_are_told() -> None:
+    wanted = Matcher.model_validate({"each": {"range": [0, 1]}})
+    told = matching.told(list(matching.differences(wanted, [5.0] * 1000, "path.x")))
+    assert told.startswith("path.x[0]\n  expected  range [0, 1]\n  got       5.0")
+    assert told.endswith("and 990 more differences")
+
+
 def test_each_of_no_values_is_a_difference() -> None:
     assert differences("skipped[*].participant_id", {"present": True}) == [("skipped[*]", "nothing")]
 
