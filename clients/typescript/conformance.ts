@@ -17,7 +17,8 @@ const files: DescFile[] = [];
 for (const path of await readdir(new URL("gen/ghostback", import.meta.url), { recursive: true })) {
   if (path.endsWith("_pb.js")) {
     const stubs: Record<string, unknown> = await import(`./gen/ghostback/${path}`);
-    files.push(...Object.entries(stubs).flatMap(([name, value]) => (name.startsWith("file_") ? [value as DescFile] : [])));
+    const names = Object.keys(stubs).filter((name) => name.startsWith("file_"));
+    files.push(...names.map((name) => stubs[name] as DescFile));
   }
 }
 const registry = createRegistry(...files);
