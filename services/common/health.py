@@ -112,11 +112,11 @@ class Health(health_pb2_grpc.HealthServicer):
         """Tell the health of a name now, and when it changes; ends when the server drains."""
         told = None
         while True:
-            changed = self._changed
+            changed, ending = self._changed, self._ending
             if (status_now := self._status(request.service)) != told:
                 told = status_now
                 yield HealthCheckResponse(status=told)
-            if self._ending:
+            if ending:
                 return
             await changed.wait()
 

@@ -211,7 +211,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                 yield
             code = grpc.StatusCode.OK
         except (DomainError, InvalidMessage) as error:
-            refusal = rpc_status.to_status(status.status_of(error))
+            refusal = status.refusal_of(error)
             code = refusal.code
             _clear_frames(error)
         except Exception as error:

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import grpc
-from grpc_status import rpc_status
 
 from services.common import status
 from services.common.errors import Unavailable
@@ -47,4 +46,4 @@ class Starting(grpc.aio.ServerInterceptor):
 
 async def _refuse(requests: Any, context: Any) -> None:
     refusal = Unavailable("STARTING", "the server is still starting; try again in 1 s", retry_seconds=1.0)
-    await context.abort_with_status(rpc_status.to_status(status.status_of(refusal)))
+    await context.abort_with_status(status.refusal_of(refusal))

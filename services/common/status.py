@@ -10,6 +10,7 @@ from ghostback.convert import InvalidMessage
 from services.common import errors
 
 ERROR_DOMAIN = "ghostback"
+_PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 _CODES: dict[type[errors.DomainError], int] = {
     errors.InvalidInput: code_pb2.INVALID_ARGUMENT,
@@ -42,6 +43,14 @@ def status_of(error: errors.DomainError | InvalidMessage) -> status_pb2.Status:
         retry.retry_delay.FromMilliseconds(round(1000 * error.retry_seconds))
         details.append(retry)
     return _status(_CODES[type(error)], error.message, details)
+
+
+def refusal_of(error: errors.DomainError | InvalidMessage) -> grpc.Status:
+    """The status that a call is ended with; gRPC's own repeats wait as long as it says."""
+    refusal = rpc_status.to_status(status_of(error))
+    seconds = error.retry_seconds if isinstance(error, errors.DomainError) else 0
+    wait = [(_PUSHBACK_KEY, str(round(1000 * seconds)))] if seconds else []
+    return refusal._replace(trailing_metadata=(*refusal.trailing_metadata, *wait))  # type: ignore[attr-defined,no-any-return]
 
 
 def internal(request_id: str) -> status_pb2.Status:
