@@ -27,6 +27,14 @@ MODULES = (
     "score.v1.score_service",
 )
 GOLDEN = Path(__file__).with_name("golden.jsonl")
+FIXED_WIDTH = {
+    FieldDescriptor.TYPE_FLOAT,
+    FieldDescriptor.TYPE_DOUBLE,
+    FieldDescriptor.TYPE_FIXED32,
+    FieldDescriptor.TYPE_FIXED64,
+    FieldDescriptor.TYPE_SFIXED32,
+    FieldDescriptor.TYPE_SFIXED64,
+}
 UNSIGNED = (
     FieldDescriptor.TYPE_UINT32,
     FieldDescriptor.TYPE_UINT64,

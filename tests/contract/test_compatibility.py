@@ -37,14 +37,14 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
 
 def test_nothing_that_was_released_is_broken(make: Make) -> None:
     assert images.releases()
-    assert check(make("now"), images.releases()) == []
+    assert "\n".join(map(str, check(make("now"), images.releases()))) == ""
 
 
 def test_nothing_breaks_consumers_of_the_previous_commit(make: Make, tmp_path: Path) -> None:
     previous = images.compile_commit("HEAD~1", tmp_path)
     if previous is None:
         pytest.skip("there is no previous commit")
-    assert check(make("now"), [], previous) == []
+    assert "\n".join(map(str, check(make("now"), [], previous))) == ""
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ghostback import wire
 from ghostback.play import SAMPLE_DTYPES
 from protos import images
-from tests.contract.examples import descriptors, example, variants
+from tests.contract.examples import FIXED_WIDTH, descriptors, example, variants
 from tests.contract.exchange import differences, messages
 
 RELEASES = images.releases()
@@ -133,6 +133,21 @@ def test_a_view_still_reads_the_columns_of_a_future_version(newer: dict[str, Des
     for column in SAMPLE_DTYPES:
         assert wire.read_column(viewed, column).tolist() == list(getattr(message, column))
     assert wire.with_unpacked(viewed) is viewed
+
+
+def test_a_view_reads_columns_that_their_sender_did_not_pack(image: Path) -> None:
+    files = images.read(image)
+    for file in files.file:
+        for column in (field for message in file.message_type for field in message.field):
+            if column.label == column.LABEL_REPEATED and column.type in FIXED_WIDTH:
+                column.options.packed = False
+    for name, descriptor in messages(files).items():
+        message: Any = example(descriptor)
+        viewed = wire.view(GetMessageClass(HERE[name])).FromString(sent(message))
+        for field in descriptor.fields:
+            if field.is_repeated and field.type in FIXED_WIDTH:
+                assert not field.is_packed
+                assert wire.read_column(viewed, field.name).tolist() == list(getattr(message, field.name))
 
 
 def test_what_a_future_version_adds_is_left_out_of_json_when_asked(newer: dict[str, Descriptor]) -> None:

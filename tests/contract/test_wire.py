@@ -4,21 +4,12 @@ import json
 
 import numpy as np
 import pytest
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.json_format import ParseDict
 from google.protobuf.message_factory import GetMessageClass
 
 from ghostback import wire
-from tests.contract.examples import GOLDEN, descriptors, example, golden
-
-FIXED_WIDTH = {
-    FieldDescriptor.TYPE_FLOAT,
-    FieldDescriptor.TYPE_DOUBLE,
-    FieldDescriptor.TYPE_FIXED32,
-    FieldDescriptor.TYPE_FIXED64,
-    FieldDescriptor.TYPE_SFIXED32,
-    FieldDescriptor.TYPE_SFIXED64,
-}
+from tests.contract.examples import FIXED_WIDTH, GOLDEN, descriptors, example, golden
 
 
 def ids(descriptor: Descriptor) -> str:

@@ -73,11 +73,16 @@ def _turn_columns_into_bytes(message: descriptor_pb2.DescriptorProto, full_name:
 def read_column(message: Message, name: str) -> NDArray[Any]:
     """The values of a packed fixed-width field, of a view or of a generated message: (n,), read-only.
 
+    Values that their sender did not pack are read too.
+
     Raises:
         ValueError: the field's bytes, or those of a part of them, are not a whole number of values.
     """
-    field = message.DESCRIPTOR.fields_by_name[name]
     values = getattr(message, name)
+    if not values and len(UnknownFieldSet(message)):
+        message = with_unpacked(message)
+        values = getattr(message, name)
+    field = message.DESCRIPTOR.fields_by_name[name]
     if field.type != FieldDescriptor.TYPE_BYTES:
         column: NDArray[Any] = np.asarray(values, dtype=_DTYPES[field.type])
         return column
