@@ -19,9 +19,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ghostback import wire
-from services.common import logs
+from services.common import logs, tls
+from services.common.authorization import Authorization
 from services.common.health import Health, Service
-from services.common.interceptor import CallInterceptor
+from services.common.interceptor import CallInterceptor, Gate
 from services.common.limits import CallLimits
 from services.common.settings import ServiceSettings
 from services.common.shedding import Turns
@@ -58,10 +59,11 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    secured, gates = _security(settings)
     calls = CallInterceptor(
         settings.reader_seconds,
         settings.request_memory_bytes,
-        [CallLimits(settings.max_concurrent_calls, settings.max_calls_per_peer)],
+        [*gates, CallLimits(settings.max_concurrent_calls, settings.max_calls_per_peer)],
         idle_seconds=settings.idle_seconds,
         turns=Turns(settings.max_calls_at_work, settings.queue_seconds),
     )
@@ -74,7 +76,8 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
     health_pb2_grpc.add_HealthServicer_to_server(health, server)
     server.add_generic_rpc_handlers([handlers])
     try:
-        port = server.add_insecure_port(f"{settings.host}:{settings.port}")
+        at = f"{settings.host}:{settings.port}"
+        port = server.add_secure_port(at, secured.credentials()) if secured else server.add_insecure_port(at)
     except RuntimeError:
         raise OSError(f"cannot listen on {settings.host}:{settings.port}; is the port in use?") from None
     await server.start()
@@ -83,14 +86,17 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
             names = [service.descriptor.full_name for service in services]
             reflection.enable_server_reflection([*names, _HEALTH, reflection.SERVICE_NAME], handlers)  # type: ignore[arg-type]
             handlers.add_generic_rpc_handlers([wire.handlers(each.descriptor, each.servicer) for each in services])
-            metrics, _ = prometheus_client.start_http_server(settings.metrics_port, settings.host)
+            if secured:
+                metrics = secured.serve_metrics(settings.metrics_port, settings.host)
+            else:
+                metrics, _ = prometheus_client.start_http_server(settings.metrics_port, settings.host)
             starting.over = True
             async with health.follow(services):
                 addresses = {
                     "name": name,
                     "pid": os.getpid(),
                     "address": f"{settings.host}:{port}",
-                    "metrics": f"http://{settings.host}:{metrics.server_port}/metrics",
+                    "metrics": f"{'https' if secured else 'http'}://{settings.host}:{metrics.server_port}/metrics",
                 }
                 _log.info("serving", **addresses)
                 if settings.ready_file:
@@ -107,6 +113,15 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
     finally:
         await server.stop(0)
     _log.info("stopped")
+
+
+def _security(settings: ServiceSettings) -> tuple[tls.ServerTls | None, list[Gate]]:
+    """The server's TLS, and the gate that asks who calls, where there is one."""
+    try:
+        gates: list[Gate] = [Authorization(settings.access_policy)] if settings.access_policy else []
+        return tls.of_server(settings), gates
+    except ValueError as error:
+        raise OSError(str(error)) from None
 
 
 def _options(settings: ServiceSettings) -> list[tuple[str, int]]:

@@ -1,7 +1,7 @@
 """Settings that every service has, from flags, then environment, then defaults."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -15,6 +15,27 @@ class ServiceSettings(BaseSettings):
     host: Annotated[str, Field(description="Address to listen on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")] = 0
     metrics_port: Annotated[int, Field(ge=0, le=65535, description="Port of /metrics; 0 takes a free one.")] = 0
+    insecure_beyond_loopback: Annotated[
+        bool, Field(description="Listen where other machines may come without TLS: anyone there may do anything.")
+    ] = False
+    tls_certificate: Annotated[
+        Path | None,
+        Field(description="PEM file: this service's certificate, shown to callers and to the services it calls."),
+    ] = None
+    tls_key: Annotated[Path | None, Field(description="PEM file: the key of it.")] = None
+    tls_ca: Annotated[
+        Path | None, Field(description="PEM file: the authorities of callers' and other services' certificates.")
+    ] = None
+    tls_callers: Annotated[
+        Literal["certificate", "token"],
+        Field(description="What callers show: a certificate, without which none is spoken with, or a token."),
+    ] = "certificate"
+    token_file: Annotated[
+        Path | None, Field(description="A token that this service shows to the services it calls; over TLS alone.")
+    ] = None
+    access_policy: Annotated[
+        Path | None, Field(description="YAML file: who may call what; without it whoever gets through may do all.")
+    ] = None
     ready_file: Annotated[
         Path | None, Field(description="Written once the service answers: JSON with its addresses and pid.")
     ] = None

@@ -1,5 +1,6 @@
 """Calls to other services: one channel a target, the caller's deadline and request id passed on."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from typing import Any
@@ -9,7 +10,8 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 
 from ghostback import wire
-from services.common import errors, interceptor, status
+from ghostback.channels import Security, aio_channel
+from services.common import errors, interceptor, status, tls
 from services.common.breaker import Breaker
 from services.common.settings import ServiceSettings
 
@@ -18,6 +20,9 @@ _PATIENT_SECONDS = 1.0
 _MARGIN, _MOST_MARGIN = 0.1, 0.05
 """What is kept of the caller's time to tell it how its call went: a tenth, and no more than these seconds."""
 
+_ENDING_SECONDS = 60.0
+"""How long calls may take on a channel whose certificate was replaced."""
+
 
 class Upstream:
     """One service of another server."""
@@ -25,18 +30,32 @@ class Upstream:
     def __init__(self, name: str, address: str, service: ServiceDescriptor, settings: ServiceSettings) -> None:
         self._name = name
         self._timeout = settings.upstream_timeout_seconds
-        self._channel = grpc.aio.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", settings.max_message_bytes),
-                ("grpc.max_send_message_length", settings.max_message_bytes),
-                ("grpc.initial_reconnect_backoff_ms", 100),
-                ("grpc.max_reconnect_backoff_ms", 1000),
-            ],
-        )
-        self._stub = wire.stub(service, self._channel)
+        self._address, self._service = address, service
+        self._options = [
+            ("grpc.max_receive_message_length", settings.max_message_bytes),
+            ("grpc.max_send_message_length", settings.max_message_bytes),
+        ]
+        self._security = tls.of_calls(settings)
+        self._closing: set[asyncio.Task[None]] = set()
+        self._connect(self._security())
         self._target = f"{name} at {address}"
         self._breaker = Breaker()
+
+    def _connect(self, security: Security) -> None:
+        self._shown = security
+        self._channel = aio_channel(self._address, security, self._options)
+        self._stub_shown = wire.stub(self._service, self._channel)
+
+    @property
+    def _stub(self) -> Any:
+        """A stub on a channel that shows the certificate of now; calls on the one before may end."""
+        security = self._security()
+        if security is not self._shown:
+            closing = asyncio.ensure_future(self._channel.close(_ENDING_SECONDS))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            self._connect(security)
+        return self._stub_shown
 
     async def call(self, method: str, request: Message) -> Any:
         """Call a unary method.
@@ -80,6 +99,8 @@ class Upstream:
     async def close(self) -> None:
         """Close the channel."""
         await self._channel.close()
+        for closing in self._closing:
+            closing.cancel()
 
 
 def remaining_seconds(default: float) -> float:

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from ghostback import wire
 from ghostback.predict.v1 import rollout_service_pb2 as pb
-from services.common import paging, requests
+from services.common import identity, paging, requests
 from services.common.errors import InvalidInput, Violation
 from services.predict import rollout_messages as messages
 from services.predict.rollouts import machine
@@ -40,7 +40,7 @@ class RolloutServicer:
         """Start a rollout."""
         _check_texts(request)
         policy = messages.policy_from_message(request.policy)
-        rollout = await self._controller.create(policy, request.actor, request.reason)
+        rollout = await self._controller.create(policy, _actor(request), request.reason)
         return wire.view(pb.CreateRolloutResponse)(rollout=await self._message(rollout))
 
     async def GetRollout(self, request: pb.GetRolloutRequest, context: Any) -> Message:
@@ -160,7 +160,7 @@ class RolloutServicer:
 
     async def _act(self, request: Any, action: str, transition: Transition) -> pb.Rollout:
         _check_texts(request)
-        event = Event(request.actor, action, request.reason)
+        event = Event(_actor(request), action, request.reason)
         return await self._message(await self._controller.act(_ids(request.name), request.etag, transition, event))
 
     async def _message(self, rollout: Rollout) -> pb.Rollout:
@@ -186,6 +186,11 @@ def _judgement(message: pb.Judgement, field: str) -> Judgement:
     if wrong:
         raise InvalidInput("FIELD_INVALID", wrong)
     return Judgement(message.play, message.arm, *numbers.values())
+
+
+def _actor(request: Any) -> str:
+    """Who does something: the caller's identity, or whom it names where callers need none."""
+    return identity.caller.get() or str(request.actor)
 
 
 def _check_texts(request: Any) -> None:

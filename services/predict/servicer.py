@@ -16,7 +16,7 @@ from google.protobuf.message import Message
 from ghostback import convert, wire
 from ghostback.features.v1 import features_service_pb2
 from ghostback.predict.v1 import predict_service_pb2 as pb
-from services.common import interceptor, names, requests
+from services.common import identity, interceptor, names, requests
 from services.common.errors import InvalidInput, PermissionDenied, Violation
 from services.common.upstream import Upstream
 from services.predict import ghosts, given_tensors
@@ -121,7 +121,12 @@ class PredictServicer:
         return [self._router.decide(model, _keys(play), arm) for play in plays]
 
     def _check_caller(self, peer: str) -> None:
-        """Check that a caller may choose its arm; `peer` as gRPC gives it, such as `ipv4:127.0.0.1:4711`."""
+        """Check that a caller may choose its arm, where its identity was not asked for that.
+
+        `peer` as gRPC gives it, such as `ipv4:127.0.0.1:4711`.
+        """
+        if identity.caller.get():
+            return
         address = unquote(peer.partition(":")[2]).rpartition(":")[0].strip("[]")
         if not any(ip_address(address) in network for network in self._arm_callers):
             raise PermissionDenied("ARM_OVERRIDE_REFUSED", f"callers from {address} may not choose the arm", peer=peer)
