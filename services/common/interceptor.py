@@ -17,10 +17,11 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 from grpc_status import rpc_status
+from opentelemetry.trace import Span
 from prometheus_client import Counter, Gauge, Histogram
 
 from ghostback.convert import InvalidMessage
-from services.common import status
+from services.common import status, tracing
 from services.common.budget import Budget
 from services.common.errors import DomainError, InvalidInput, ResourceExhausted, Unavailable, Violation
 from services.common.shedding import Turns
@@ -202,6 +203,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         started, remaining = time.monotonic(), context.time_remaining()
         deadline.set(None if remaining is None else started + remaining)
         structlog.contextvars.bind_contextvars(request_id=request_id.get())
+        span = tracing.serve(method, metadata)
         code, refusal = grpc.StatusCode.CANCELLED, None
         _IN_FLIGHT.labels(method).inc()
         try:
@@ -220,7 +222,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             code = refusal.code
             _clear_frames(error)
         finally:
-            ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refusal)
+            tracing.end(span, code)
+            ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refusal, span)
             context.add_done_callback(lambda _: ended())  # type: ignore[arg-type]
         if refusal:
             await context.abort_with_status(refusal)
@@ -256,11 +259,11 @@ async def _write(response: Any, context: Context, seconds: float) -> None:
         ) from None
 
 
-def _ended(method: str, code: grpc.StatusCode, seconds: float, request: str, refusal: Any) -> None:
+def _ended(method: str, code: grpc.StatusCode, seconds: float, request: str, refusal: Any, span: Span) -> None:
     """Count and log a call, once its answer is out."""
     _IN_FLIGHT.labels(method).dec()
     _CALLS.labels(method, code.name).inc()
-    _SECONDS.labels(method).observe(seconds)
-    details = {"details": refusal.details} if refusal else {}
+    _SECONDS.labels(method).observe(seconds, tracing.exemplar(span))
+    details = tracing.ids(span) | ({"details": refusal.details} if refusal else {})
     milliseconds = round(seconds * 1000, 2)
     _log.info("call", method=method, code=code.name, milliseconds=milliseconds, request_id=request, **details)
