@@ -73,21 +73,37 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(vars(summary)))  # noqa: T201
     else:
-        _show(summary, arguments.folder, console)
+        show(summary, arguments.folder, console)
 
 
 async def _run(folder: Path, address: str, only: Sequence[str], console: Console) -> Summary:
+    async with Client(Addresses(ingest=address)) as client:
+        return await write(client, folder, only, console)
+
+
+async def write(client: Client, folder: Path, only: Sequence[str], console: Console) -> Summary:
+    """Write games, and show the progress.
+
+    Args:
+        client: asks ingest.
+        folder: where to write; made if it is not there.
+        only: ids of the games; all of them when empty.
+        console: shows the progress.
+
+    Raises:
+        ValueError: there is no such game.
+        grpc.aio.AioRpcError: ingest failed.
+    """
     summary, started = Summary(), time.monotonic()
     columns = (TextColumn("{task.description:24}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Client(Addresses(ingest=address)) as client:
-        games = [game async for game in client.list_games()]
-        unknown = set(only) - {game.game_id for game in games}
-        if unknown:
-            raise ValueError(f"ingest has no game {', '.join(sorted(unknown))}")
-        with Progress(*columns, console=console) as progress:
-            for game in games:
-                if not only or game.game_id in only:
-                    await _export(client, game, folder, summary, progress)
+    games = [game async for game in client.list_games()]
+    unknown = set(only) - {game.game_id for game in games}
+    if unknown:
+        raise ValueError(f"ingest has no game {', '.join(sorted(unknown))}")
+    with Progress(*columns, console=console) as progress:
+        for game in games:
+            if not only or game.game_id in only:
+                await _export(client, game, folder, summary, progress)
     summary.seconds = round(time.monotonic() - started, 2)
     return summary
 
@@ -117,7 +133,8 @@ async def _export(client: Client, game: Game, folder: Path, summary: Summary, pr
     summary.files += len(written)
 
 
-def _show(summary: Summary, folder: Path, console: Console) -> None:
+def show(summary: Summary, folder: Path, console: Console) -> None:
+    """Print a summary."""
     table = Table(title=f"Exported to {folder} in {summary.seconds:.1f} s")
     table.add_column("what")
     table.add_column("number", justify="right")

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import grpc.aio
@@ -79,23 +79,31 @@ def main() -> None:
     if arguments.json:
         print(json.dumps(vars(summary)))  # noqa: T201
     else:
-        _show(summary, console)
+        show(summary, console)
 
 
 async def _run(source: str, address: str, console: Console) -> Summary:
+    async with Client(Addresses(ingest=address)) as client:
+        return await send(client, bigdatabowl.read(source), console)
+
+
+async def send(client: Client, games: Iterator[tuple[Game, Sequence[Play]]], console: Console) -> Summary:
+    """Send games to ingest, and show the progress; the next game is read while one is sent.
+
+    Raises:
+        grpc.aio.AioRpcError: ingest failed; what it refuses is in the summary.
+    """
     summary, started = Summary(), time.monotonic()
     check = AngleCheck()
-    games = bigdatabowl.read(source)
     columns = (TextColumn("{task.description:32}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    async with Client(Addresses(ingest=address)) as client:
-        with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console) as progress:
+        upcoming = asyncio.create_task(asyncio.to_thread(next, games, None))
+        while found := await upcoming:
             upcoming = asyncio.create_task(asyncio.to_thread(next, games, None))
-            while found := await upcoming:
-                upcoming = asyncio.create_task(asyncio.to_thread(next, games, None))
-                game, plays = found
-                for play in plays:
-                    check.add(play)
-                await _send(client, game, plays, summary, progress)
+            game, plays = found
+            for play in plays:
+                check.add(play)
+            await _send(client, game, plays, summary, progress)
     summary.warnings = check.warnings()
     summary.seconds = round(time.monotonic() - started, 2)
     return summary
@@ -130,7 +138,8 @@ async def _send(client: Client, game: Game, plays: Sequence[Play], summary: Summ
     summary.already_there += there
 
 
-def _show(summary: Summary, console: Console) -> None:
+def show(summary: Summary, console: Console) -> None:
+    """Print a summary."""
     table = Table(title=f"Imported in {summary.seconds:.1f} s")
     table.add_column("what")
     table.add_column("number", justify="right")
