@@ -10,7 +10,7 @@ from typing import Annotated, Any, Self
 
 import structlog
 import yaml  # type: ignore[import-untyped]
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from services.common import identity
 from services.common.errors import PermissionDenied, Unauthenticated
@@ -220,6 +220,9 @@ def parse(text: str) -> Policy:
         return Policy.model_validate(yaml.safe_load(text))
     except yaml.YAMLError as error:
         raise ValueError(f"the access policy is not YAML: {error}") from None
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()]
+        raise ValueError(f"the access policy is out of form: {'; '.join(wrong)}") from None
 
 
 def _token(metadata: Mapping[str, str]) -> str:

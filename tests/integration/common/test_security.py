@@ -1,7 +1,6 @@
 """Who is let in, who is not, and what each is told."""
 
 import asyncio
-import json
 import ssl
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -24,6 +23,7 @@ from services.common.identity import thumbprint
 from services.common.operations import OPERATION_SERVICE
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
+from tests import logs
 from tests.certificates import AUDIENCE, ISSUER, Authority, Files, Issuer
 from tests.failures import Failure, failure
 from tests.processes import Server, running, spawn
@@ -48,8 +48,7 @@ class World:
     policy: Path
 
     def log(self) -> list[dict[str, Any]]:
-        lines = self.server.log.read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        return logs.lines(self.server.log)
 
     def refusals(self) -> list[tuple[str, str]]:
         return [(line["identity"], line["why"]) for line in self.log() if line["event"] == "refused"]
