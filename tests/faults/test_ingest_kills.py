@@ -34,7 +34,7 @@ def plays(game: SimulatedGame) -> list[Play]:
 
 
 def client_of(server: Server) -> Client:
-    return Client(Addresses(*[server.address] * 4))
+    return Client(Addresses(*[server.address] * 4), patience=0)
 
 
 async def send_rosters(client: Client, game: SimulatedGame, plays: list[Play]) -> None:

@@ -1,16 +1,22 @@
-"""How a stream of tags ends when something goes wrong."""
+"""How streams go on, or end, when something goes wrong."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import grpc
 import grpc.aio
 import pytest
 
+from ghostback import feed
 from ghostback.client import Addresses, Client
 from ghostback.play import Samples
 from simulator.game import simulate_game
 from tests.processes import running
+from tests.proxies import Proxy
+
+T = TypeVar("T")
 
 SIMULATED = simulate_game(31, 1)
 (PLAY,) = SIMULATED.plays
@@ -24,6 +30,11 @@ async def connected(database: str) -> AsyncIterator[Client]:
             await client.update_game(SIMULATED.game)
             await client.update_play(PLAY)
             yield client
+
+
+async def async_iterable(items: Iterable[T]) -> AsyncIterator[T]:
+    for item in items:
+        yield item
 
 
 async def batches(n: int, wrong: int) -> AsyncIterator[tuple[str, Samples]]:
@@ -64,3 +75,100 @@ async def test_what_the_batches_raise_is_raised_after_the_acknowledgements(sqlit
             async for acknowledgement in client.stream_tags(failing()):
                 acknowledged += [acknowledgement.sequence]
         assert acknowledged == [0, 1, 2]
+
+
+async def test_a_named_stream_goes_on_after_every_cut_without_loss_and_without_doubles(sqlite: str) -> None:
+    """The connection is cut in the middle of messages, of those sent and of acknowledgements."""
+    parts = [(PLAY.name, part) for part in feed.batches(PLAY, 0.1)]
+    async with (
+        running("services.ingest", f"--database-url={sqlite}") as server,
+        Proxy.running(server.address) as proxy,
+        Client(Addresses(ingest=proxy.address)) as client,
+    ):
+        await client.update_game(SIMULATED.game)
+        await client.update_play(PLAY)
+
+        proxy.cut_every(6000)
+        told = []
+        async for each in client.stream_tags(async_iterable(parts), stream="cut"):
+            told.append(each)
+            if each.sequence % 10 == 5:
+                proxy.cut()
+        assert [each.sequence for each in told] == list(range(len(parts)))
+        assert proxy.connections > 8
+        for each, (_, samples) in zip(told, parts, strict=True):
+            if each.counted:
+                assert each.accepted + each.duplicates + sum(each.quarantined.values()) == len(samples)
+        quality = await client.quality_report(PLAY.name)
+        assert quality.accepted + sum(quality.quarantined.values()) == len(PLAY.samples)
+
+
+async def test_a_stream_without_a_name_ends_with_its_connection(sqlite: str) -> None:
+    async with (
+        running("services.ingest", f"--database-url={sqlite}") as server,
+        Proxy.running(server.address) as proxy,
+        Client(Addresses(ingest=proxy.address)) as client,
+    ):
+        await client.update_game(SIMULATED.game)
+        await client.update_play(PLAY)
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            async for acknowledgement in client.stream_tags(batches(100, wrong=-1)):
+                if acknowledgement.sequence == 3:
+                    proxy.cut()
+        assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_stream_gives_up_when_the_server_stays_away(sqlite: str) -> None:
+    async with running("services.ingest", f"--database-url={sqlite}") as server:
+        async with Client(Addresses(ingest=server.address), patience=1.0) as client:
+            await client.update_game(SIMULATED.game)
+            await client.update_play(PLAY)
+            with pytest.raises(grpc.aio.AioRpcError) as raised:
+                async for acknowledgement in client.stream_tags(batches(100, wrong=-1), stream="away"):
+                    if acknowledgement.sequence == 3:
+                        server.process.kill()
+            assert raised.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_batches_are_taken_as_they_are_stored_and_no_faster(sqlite: str) -> None:
+    async with connected(sqlite) as client:
+        taken = 0
+
+        async def counted() -> AsyncIterator[tuple[str, Samples]]:
+            nonlocal taken
+            async for batch in batches(2000, wrong=-1):
+                taken += 1
+                yield batch
+
+        async for acknowledgement in client.stream_tags(counted()):
+            assert taken - acknowledgement.sequence <= 1 + 128 + 1
+            if acknowledgement.sequence == 300:
+                break
+
+
+async def test_plays_are_watched_on_after_every_cut_each_told_once(sqlite: str) -> None:
+    simulated = simulate_game(32, 12)
+    async with (
+        running("services.ingest", f"--database-url={sqlite}") as server,
+        Proxy.running(server.address) as proxy,
+        Client(Addresses(ingest=server.address)) as producer,
+        Client(Addresses(ingest=proxy.address)) as watcher,
+    ):
+        await producer.update_game(simulated.game)
+        seen = []
+
+        async def produce() -> None:
+            for play in simulated.plays:
+                await producer.update_play(play)
+                await asyncio.sleep(0.05)
+
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(produce())
+            async for completed in watcher.watch_plays(simulated.game.name):
+                seen.append(completed.play.name)
+                if len(seen) % 3 == 0:
+                    proxy.cut()
+                if len(seen) == len(simulated.plays):
+                    break
+        assert seen == [play.name for play in simulated.plays]
+        assert proxy.connections >= 4

@@ -96,9 +96,11 @@ class Security:
     token: Callable[[], str] | None = None
 
 
-def aio_channel(
-    address: str, security: Security = Security(), options: Sequence[tuple[str, Any]] = ()
-) -> grpc.aio.Channel:
+PLAIN = Security()
+"""Neither TLS nor token."""
+
+
+def aio_channel(address: str, security: Security = PLAIN, options: Sequence[tuple[str, Any]] = ()) -> grpc.aio.Channel:
     """An asynchronous channel; connects with the first call.
 
     Args:
@@ -117,9 +119,7 @@ def aio_channel(
     return grpc.aio.secure_channel(address, credentials, arguments)
 
 
-def sync_channel(
-    address: str, security: Security = Security(), options: Sequence[tuple[str, Any]] = ()
-) -> grpc.Channel:
+def sync_channel(address: str, security: Security = PLAIN, options: Sequence[tuple[str, Any]] = ()) -> grpc.Channel:
     """A synchronous channel; for the rest see `aio_channel`."""
     arguments = _arguments(security, options)
     credentials = _credentials(security)

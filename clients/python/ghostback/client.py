@@ -1,190 +1,73 @@
 """An asynchronous client of the four services: plain data and NumPy in and out."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from datetime import datetime
 from types import SimpleNamespace, TracebackType
 from typing import Self
 
 import grpc.aio
 import numpy as np
-from google.protobuf.message import Message
 from numpy.typing import NDArray
 
-from ghostback import convert, streams, wire
+from ghostback import channels, convert, streams, wire
+from ghostback.channels import PLAIN, Security
 from ghostback.features.v1 import features_service_pb2
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Game, Play, Samples
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
+from ghostback.results import (
+    Acknowledgement,
+    Addresses,
+    CompletedPlay,
+    Ghost,
+    Outputs,
+    Prediction,
+    Progress,
+    QualityReport,
+    Target,
+    counts,
+    reason_name,
+)
 from ghostback.score.v1 import score_service_pb2
 from ghostback.tracking.v1 import operation_service_pb2, source_pb2
 
-_SERVICE_CONFIG = {
-    "methodConfig": [
-        {
-            "name": [{}],
-            "retryPolicy": {
-                "maxAttempts": 4,
-                "initialBackoff": "0.1s",
-                "maxBackoff": "1s",
-                "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
-            },
-        },
-        {
-            "name": [
-                {"service": "ghostback.ingest.v1.IngestService", "method": "StreamTags"},
-                {"service": "ghostback.score.v1.ScoreService", "method": "EvaluateModel"},
-                {"service": "ghostback.predict.v1.RolloutService", "method": "CreateRollout"},
-                {"service": "ghostback.predict.v1.RolloutService", "method": "PromoteRollout"},
-            ]
-        },
-    ]
-}
-
-Points = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Addresses:
-    """Where the services listen, `host:port`; empty for those that are not called."""
-
-    ingest: str = ""
-    features: str = ""
-    predict: str = ""
-    score: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class QualityReport:
-    """What became of the samples of a game or a play.
-
-    Attributes:
-        accepted: samples stored as clean.
-        duplicates: samples that were there already, dropped.
-        quarantined: samples put into quarantine, by reason.
-    """
-
-    accepted: int
-    duplicates: int
-    quarantined: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledgement:
-    """A batch that is on disk.
-
-    Attributes:
-        sequence: number of the batch within the stream, from 0.
-        accepted: samples stored as clean.
-        duplicates: samples that were there already.
-        quarantined: samples put into quarantine, by reason.
-    """
-
-    sequence: int
-    accepted: int
-    duplicates: int
-    quarantined: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A receiver the ball was thrown to, or could have been.
-
-    Attributes:
-        participant_id: the receiver.
-        actual: whether the ball was in fact thrown to this receiver.
-        receiver: (n_steps + 1, 2) yards, from pass forward to arrival, 0.1 s apart.
-        ball: (n_steps + 1, 2) yards.
-    """
-
-    participant_id: str
-    actual: bool
-    receiver: Points
-    ball: Points
-
-
-@dataclass(frozen=True, slots=True)
-class Ghost:
-    """A predicted trajectory.
-
-    Attributes:
-        defender_id: the defender.
-        target_id: the receiver targeted in this prediction.
-        path: (n_steps + 1, 2) yards, from pass forward to arrival, 0.1 s apart.
-        covariance: (n_steps + 1, 3) xx, xy and yy of each point, square yards; None where the model does not tell.
-    """
-
-    defender_id: str
-    target_id: str
-    path: Points
-    covariance: Points | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The ghosts of one play.
-
-    Attributes:
-        model_version: which model version made them.
-        targets: the targets asked for.
-        ghosts: one for each defender and target.
-        skipped: defenders left out, with the reason.
-        message: the response as received, for passing on to `score`.
-    """
-
-    model_version: str
-    targets: tuple[Target, ...]
-    ghosts: tuple[Ghost, ...]
-    skipped: dict[str, str]
-    message: predict_service_pb2.PredictGhostsResponse
-
-
-@dataclass(frozen=True, slots=True)
-class Outputs:
-    """What a model version gave for the tensors of one play.
-
-    Attributes:
-        model_version: which model version gave it.
-        arm: the arm of a rollout that answered; empty where the call named a version.
-        rollout: the rollout that decided; empty where there is none.
-        tensors: by name (n_rows, ...), rows as in the tensors given.
-    """
-
-    model_version: str
-    arm: str
-    rollout: str
-    tensors: dict[str, NDArray[np.float32]]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an evaluation is: passes scored, and passes to score."""
-
-    done: int
-    total: int
+__all__ = [
+    "Acknowledgement",
+    "Addresses",
+    "Client",
+    "CompletedPlay",
+    "Ghost",
+    "Outputs",
+    "Prediction",
+    "Progress",
+    "QualityReport",
+    "Target",
+]
 
 
 class Client:
-    """One channel to each service; use as an async context manager.
+    """One channel to each target; use as an async context manager.
 
-    Every unary call has a deadline; gRPC itself repeats calls that found a service unavailable, but for
-    those that may not be repeated blindly: `StreamTags`, `EvaluateModel`, `CreateRollout` and `PromoteRollout`.
+    Every call but a stream has a deadline. Calls that may be repeated are, when a service is unavailable: see
+    `ghostback.channels`. Streams go on after a broken connection, without loss and without doubles.
 
     Raises:
         grpc.aio.AioRpcError: from every call; `grpc_status.rpc_status.from_call` gives its details.
     """
 
-    def __init__(self, addresses: Addresses, timeout: float = 30.0) -> None:
+    def __init__(
+        self, addresses: Addresses, timeout: float = 30.0, security: Security = PLAIN, patience: float = 30.0
+    ) -> None:
         """Connect lazily.
 
         Args:
             addresses: where the services listen.
             timeout: deadline of each call, seconds.
+            security: TLS and token.
+            patience: seconds for which a broken stream is opened again and again until it goes on.
         """
-        self._timeout = timeout
-        self._channels: list[grpc.aio.Channel] = []
+        self._timeout, self._patience, self._security = timeout, patience, security
+        self._channels: dict[str, grpc.aio.Channel] = {}
         self.ingest = self._stub(addresses.ingest, ingest_service_pb2, "IngestService")
         self.features = self._stub(addresses.features, features_service_pb2, "FeaturesService")
         self.predict = self._stub(addresses.predict, predict_service_pb2, "PredictService")
@@ -199,7 +82,7 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for channel in self._channels:
+        for channel in self._channels.values():
             await channel.close()
 
     async def update_game(self, game: Game) -> None:
@@ -222,51 +105,38 @@ class Client:
         request.resend_samples = resend_samples
         await self.ingest.UpdatePlay(request, timeout=self._timeout)
 
-    async def stream_tags(
+    def stream_tags(
         self, batches: AsyncIterable[tuple[str, Samples]], stream: str = ""
     ) -> AsyncIterator[Acknowledgement]:
         """Stream batches of (play name, samples); gives an acknowledgement once each is on disk.
 
+        Batches are taken from the caller as the server stores them: 128 at most wait for their acknowledgement.
+
         Args:
             batches: what to send.
-            stream: a name, to go on after a broken connection: call again with the same batches from
-                the first on, and those that the server has on disk are not sent again.
+            stream: a name, to go on by itself after a broken connection: no batch is lost, and none that is on
+                disk is sent again. After a restart of the caller, call again with the same name and the same
+                batches from the first on; those on disk are left out then. Without a name the call ends with
+                the connection.
 
         Raises:
             Exception: what the batches raise, once those before are acknowledged.
         """
-        request = wire.view(ingest_service_pb2.StreamTagsRequest)
-        first: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        failures: list[Exception] = []
+        return streams.send_tags(self.ingest.StreamTags, batches, stream, self._patience)
 
-        async def requests() -> AsyncIterator[Message]:
-            try:
-                if stream:
-                    yield request(stream=stream)
-                start = await first if stream else 0
-                sequence = 0
-                async for play, samples in batches:
-                    if sequence >= start:
-                        yield request(play=play, sequence=sequence, samples=convert.samples_to_message(samples))
-                    sequence += 1
-            except Exception as error:
-                failures.append(error)
+    def watch_plays(
+        self, game: str = "", resume_token: str = "", completed_after: datetime | None = None
+    ) -> AsyncIterator[CompletedPlay]:
+        """Plays that are over, first those that are there, then each as it is completed or corrected; never ends.
 
-        call = self.ingest.StreamTags(requests())
-        streams.keep_server_status(call)
-        try:
-            async for response in call:
-                if stream and not first.done():
-                    first.set_result(response.next_sequence)
-                    continue
-                yield Acknowledgement(
-                    response.sequence, response.accepted_count, response.duplicate_count, _counts(response.quarantined)
-                )
-        finally:
-            first.cancel()
-            call.cancel()
-        if failures:
-            raise failures[0]
+        It goes on by itself after a broken connection; each play is read from the server when the caller asks for it.
+
+        Args:
+            game: `games/{game}`; all games when empty.
+            resume_token: that of the last play seen, to go on after it.
+            completed_after: leaves out plays that were completed, and last corrected, up to then; UTC.
+        """
+        return streams.watch_plays(self.ingest.WatchPlays, game, resume_token, completed_after, self._patience)
 
     async def get_play(self, name: str, revision: int = 0) -> Play:
         """A play with its clean samples; of a revision, 0 meaning the latest."""
@@ -301,7 +171,7 @@ class Client:
         """What became of the samples of a game or a play."""
         request = wire.view(ingest_service_pb2.GetQualityReportRequest)(name=name)
         response = await self.ingest.GetQualityReport(request, timeout=self._timeout)
-        return QualityReport(response.accepted_count, response.duplicate_count, _counts(response.quarantined))
+        return QualityReport(response.accepted_count, response.duplicate_count, counts(response.quarantined))
 
     async def list_quarantined(self, play: str) -> AsyncIterator[tuple[Samples, list[str]]]:
         """The samples of a play that are in quarantine, as sent, with their reasons; some thousands at a time."""
@@ -312,7 +182,10 @@ class Client:
             )
             response = await self.ingest.ListQuarantinedSamples(request, timeout=self._timeout)
             if response.reasons:
-                yield convert.samples_from_message(response.samples), [_reason(reason) for reason in response.reasons]
+                yield (
+                    convert.samples_from_message(response.samples),
+                    list(map(reason_name, response.reasons)),
+                )
             token = response.next_page_token
             if not token:
                 return
@@ -417,26 +290,13 @@ class Client:
     def _stub(self, address: str, module: object, service: str) -> SimpleNamespace:
         if not address:
             return SimpleNamespace()
-        channel = grpc.aio.insecure_channel(
-            address,
-            options=[
-                ("grpc.max_receive_message_length", 16 * 1024 * 1024),
-                ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
-            ],
-        )
-        self._channels.append(channel)
-        return wire.stub(module.DESCRIPTOR.services_by_name[service], channel)  # type: ignore[attr-defined]
+        if address not in self._channels:
+            self._channels[address] = channels.aio_channel(address, self._security)
+        descriptor = module.DESCRIPTOR.services_by_name[service]  # type: ignore[attr-defined]
+        return wire.stub(descriptor, self._channels[address])
 
 
 def _source(play: str | Play) -> source_pb2.PlaySource:
     if isinstance(play, str):
         return wire.view(source_pb2.PlaySource)(name=play)
     return wire.view(source_pb2.PlaySource)(play=convert.play_to_message(play))
-
-
-def _counts(messages: Sequence[ingest_service_pb2.QuarantineCount]) -> dict[str, int]:
-    return {_reason(m.reason): m.count for m in messages}
-
-
-def _reason(reason: ingest_service_pb2.QuarantineReason.ValueType) -> str:
-    return ingest_service_pb2.QuarantineReason.Name(reason).removeprefix("QUARANTINE_REASON_")

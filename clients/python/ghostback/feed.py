@@ -1,5 +1,6 @@
 """Plays as a feed sends them: the roster, the tags in order of capture, then how it ended."""
 
+import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
 
@@ -20,7 +21,8 @@ def batches(play: Play, seconds: float = 1.0) -> Iterator[Samples]:
 async def stream(client: Client, plays: Iterable[Play], seconds: float = 1.0) -> AsyncIterator[Acknowledgement]:
     """Send plays over one stream, some seconds of a play in a batch; gives each batch's acknowledgement.
 
-    A play's roster is there before its tags, and it is completed once all of them are on disk.
+    A play's roster is there before its tags, and it is completed once all of them are on disk. The stream
+    goes on by itself after a broken connection.
     """
     last_batch_of: dict[int, Play] = {}
 
@@ -34,7 +36,7 @@ async def stream(client: Client, plays: Iterable[Play], seconds: float = 1.0) ->
                 yield play.name, part
                 sequence += 1
 
-    async for acknowledgement in client.stream_tags(feed()):
+    async for acknowledgement in client.stream_tags(feed(), stream=uuid.uuid4().hex):
         if acknowledgement.sequence in last_batch_of:
             await client.update_play(last_batch_of.pop(acknowledgement.sequence))
         yield acknowledgement
