@@ -13,6 +13,10 @@ import grpc
 import grpc.aio
 import numpy as np
 import pytest
+from opentelemetry.instrumentation.grpc import GrpcAioInstrumentorClient
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from ghostback import feed
 from ghostback.client import Addresses, Client
@@ -20,6 +24,7 @@ from ghostback.sync import SyncClient
 from ghostback.testing import CHECKOUT, SuiteError, running_suite
 from simulator.game import simulate_game
 from tests.integration.conftest import Chain
+from tests.integration.test_streams import async_iterable
 
 CHECKOUT_FOLDER = Path(__file__).parents[2]
 CONSUMERS_TEST = """
@@ -82,6 +87,22 @@ async def test_a_call_to_a_server_that_never_answers_ends_with_its_deadline() ->
         with pytest.raises(grpc.aio.AioRpcError) as raised:
             await client.quality_report("games/1")
         assert raised.value.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.UNAVAILABLE)
+
+
+async def test_calls_are_spans_with_opentelemetrys_own_instrumentation(chain: Chain) -> None:
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    GrpcAioInstrumentorClient().instrument(tracer_provider=provider)
+    try:
+        async with Client(chain.suite.addresses) as client:
+            await client.quality_report(chain.simulated.game.name)
+            play = chain.passes[0]
+            batch = play.name, play.samples.take(slice(0, 100))
+            assert [each.sequence async for each in client.stream_tags(async_iterable([batch]), stream="traced")] == [0]
+    finally:
+        GrpcAioInstrumentorClient().uninstrument()
+    names = [span.name.rpartition("/")[2] for span in exporter.get_finished_spans()]
+    assert names == ["GetQualityReport", "StreamTags"]
 
 
 async def test_a_consumers_own_tests_have_the_suite_by_asking_for_a_fixture(tmp_path: Path) -> None:
