@@ -64,7 +64,7 @@ async def verify(
 
 async def _state(targets: Targets, given: Mapping[str, str], simulate: bool) -> dict[str, str]:
     try:
-        async with Client(Addresses(ingest=targets.address("ingest"))) as client:
+        async with Client(Addresses(ingest=targets.address("ingest")), security=targets.security) as client:
             return await (state.simulate(client) if simulate else state.look_up(client, given))
     except grpc.aio.AioRpcError as error:
         raise ContractError(f"ingest does not give the state: {_told(error)}; give it with --set NAME=VALUE") from None

@@ -152,6 +152,6 @@ def shown(value: Any) -> str:
 
 def told(findings: list[Finding]) -> str:
     """Findings as text, each with what was expected above what was got; the first of many."""
-    shown = [f"{each.path}\n  expected  {each.expected}\n  got       {each.got}" for each in findings[:_MOST_TOLD]]
-    more = len(findings) - len(shown)
-    return "\n".join([*shown, f"and {more:,} more differences"] if more else shown)
+    first = [f"{each.path}\n  expected  {each.expected}\n  got       {each.got}" for each in findings[:_MOST_TOLD]]
+    more = len(findings) - len(first)
+    return "\n".join([*first, f"and {more:,} more differences"] if more else first)
