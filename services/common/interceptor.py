@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-import traceback
 import uuid
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext
@@ -215,12 +214,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         except (DomainError, InvalidMessage) as error:
             refusal = status.refusal_of(error)
             code = refusal.code
-            _clear_frames(error)
+            _forget_frames(error)
         except Exception as error:
             _log.exception("call failed", method=method)
             refusal = rpc_status.to_status(status.internal(request_id.get()))
             code = refusal.code
-            _clear_frames(error)
+            _forget_frames(error)
         finally:
             tracing.end(span, code)
             ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refusal, span)
@@ -229,10 +228,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             await context.abort_with_status(refusal)
 
 
-def _clear_frames(error: BaseException | None) -> None:
+def _forget_frames(error: BaseException | None) -> None:
     """Let go of the request, which is in the frames that an error passed, before the refusal waits to be sent."""
     while error:
-        traceback.clear_frames(error.__traceback__)
+        error.__traceback__ = None
         error = error.__context__
 
 
