@@ -127,24 +127,21 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         turn = nullcontext if method.startswith(_LASTING) else self._turns.taken
 
         async def unary(data: bytes, context: Context) -> Any:
-            try:
-                async with self._around(method, context), turn(), self._requests.held(_PARSED * len(data)):
-                    return await behaviour(_parsed(parse, data), context)
-            except grpc.aio.AbortError as aborted:
-                del data
-                raise _without_frames(aborted) from None
+            async with self._around(method, context) as refused, turn(), self._requests.held(_PARSED * len(data)):
+                return await behaviour(_parsed(parse, data), context)
+            del data
+            return await context.abort_with_status(refused[0])
 
         async def stream(data: Any, context: Context) -> None:
-            try:
-                async with self._around(method, context):
-                    if handler.request_streaming:
-                        await self._respond(behaviour(self._each(parse, data), context), context)
-                    else:
-                        async with self._until_drained(None):
-                            await self._respond(behaviour(_parsed(parse, data), context), context)
-            except grpc.aio.AbortError as aborted:
-                del data
-                raise _without_frames(aborted) from None
+            async with self._around(method, context) as refused:
+                if handler.request_streaming:
+                    await self._respond(behaviour(self._each(parse, data), context), context)
+                else:
+                    async with self._until_drained(None):
+                        await self._respond(behaviour(_parsed(parse, data), context), context)
+                return
+            del data
+            await context.abort_with_status(refused[0])
 
         make = getattr(grpc, f"{request}_{response}_rpc_method_handler")
         wrapped = stream if handler.response_streaming else unary
@@ -195,7 +192,11 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             self._waits.discard(wait)
 
     @asynccontextmanager
-    async def _around(self, method: str, context: Context) -> AsyncIterator[None]:
+    async def _around(self, method: str, context: Context) -> AsyncIterator[list[grpc.Status]]:
+        """What happens around a call; gives a list in which it puts the refusal, should there be one.
+
+        The refusal is to be sent when this is left: the error has let go of the request by then.
+        """
         metadata: dict[str, str] = dict(context.invocation_metadata() or ())  # type: ignore[arg-type]
         request_id.set(str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4().hex))
         passed_on.set(tuple((key, str(metadata[key])) for key in _PASSED_ON if key in metadata))
@@ -203,42 +204,25 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         deadline.set(None if remaining is None else started + remaining)
         structlog.contextvars.bind_contextvars(request_id=request_id.get())
         span = tracing.serve(method, metadata)
-        code, refusal = grpc.StatusCode.CANCELLED, None
+        code, refused = grpc.StatusCode.CANCELLED, list[grpc.Status]()
         _IN_FLIGHT.labels(method).inc()
         try:
             with ExitStack() as passed:
                 for gate in self._gates:
                     passed.enter_context(gate(Call(method, metadata, context)))
-                yield
+                yield refused
             code = grpc.StatusCode.OK
         except (DomainError, InvalidMessage) as error:
-            refusal = status.refusal_of(error)
-            code = refusal.code
-            _forget_frames(error)
-        except Exception as error:
+            refused.append(status.refusal_of(error))
+            code = refused[0].code
+        except Exception:
             _log.exception("call failed", method=method)
-            refusal = rpc_status.to_status(status.internal(request_id.get()))
-            code = refusal.code
-            _forget_frames(error)
+            refused.append(rpc_status.to_status(status.internal(request_id.get())))
+            code = refused[0].code
         finally:
             tracing.end(span, code)
-            ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refusal, span)
+            ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refused, span)
             context.add_done_callback(lambda _: ended())  # type: ignore[arg-type]
-        if refusal:
-            await context.abort_with_status(refusal)
-
-
-def _forget_frames(error: BaseException | None) -> None:
-    """Let go of the request, which is in the frames that an error passed, before the refusal waits to be sent."""
-    while error:
-        error.__traceback__ = None
-        error = error.__context__
-
-
-def _without_frames(error: grpc.aio.AbortError) -> grpc.aio.AbortError:
-    """The error without the frames it passed, which hold the request; gRPC keeps the error in a cycle of references."""
-    error.__context__ = None
-    return error.with_traceback(None)
 
 
 def _parsed(parse: Parse, data: bytes) -> Any:
@@ -258,11 +242,13 @@ async def _write(response: Any, context: Context, seconds: float) -> None:
         ) from None
 
 
-def _ended(method: str, code: grpc.StatusCode, seconds: float, request: str, refusal: Any, span: Span) -> None:
+def _ended(
+    method: str, code: grpc.StatusCode, seconds: float, request: str, refused: list[grpc.Status], span: Span
+) -> None:
     """Count and log a call, once its answer is out."""
     _IN_FLIGHT.labels(method).dec()
     _CALLS.labels(method, code.name).inc()
     _SECONDS.labels(method).observe(seconds, tracing.exemplar(span))
-    details = tracing.ids(span) | ({"details": refusal.details} if refusal else {})
+    details = tracing.ids(span) | ({"details": refused[0].details} if refused else {})
     milliseconds = round(seconds * 1000, 2)
     _log.info("call", method=method, code=code.name, milliseconds=milliseconds, request_id=request, **details)
