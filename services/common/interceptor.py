@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, aclosing, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
@@ -127,19 +127,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         turn = nullcontext if method.startswith(_LASTING) else self._turns.taken
 
         async def unary(data: bytes, context: Context) -> Any:
-            async with self._around(method, context) as refused, turn(), self._requests.held(_PARSED * len(data)):
-                return await behaviour(_parsed(parse, data), context)
+            async with self._around(method, context) as refused:
+                with self._let_in(method, context):
+                    async with turn(), self._requests.held(_PARSED * len(data)):
+                        return await behaviour(_parsed(parse, data), context)
             del data
             return await context.abort_with_status(refused[0])
 
         async def stream(data: Any, context: Context) -> None:
             async with self._around(method, context) as refused:
-                if handler.request_streaming:
-                    await self._respond(behaviour(self._each(parse, data), context), context)
-                else:
-                    async with self._until_drained(None):
-                        await self._respond(behaviour(_parsed(parse, data), context), context)
-                return
+                with self._let_in(method, context):
+                    if handler.request_streaming:
+                        await self._respond(behaviour(self._each(parse, data), context), context)
+                    else:
+                        async with self._until_drained(None):
+                            await self._respond(behaviour(_parsed(parse, data), context), context)
+                    return
             del data
             await context.abort_with_status(refused[0])
 
@@ -191,13 +194,22 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         finally:
             self._waits.discard(wait)
 
+    @contextmanager
+    def _let_in(self, method: str, context: Context) -> Iterator[None]:
+        """Pass the gates."""
+        call = Call(method, _metadata(context), context)
+        with ExitStack() as passed:
+            for gate in self._gates:
+                passed.enter_context(gate(call))
+            yield
+
     @asynccontextmanager
     async def _around(self, method: str, context: Context) -> AsyncIterator[list[grpc.Status]]:
         """What happens around a call; gives a list in which it puts the refusal, should there be one.
 
         The refusal is to be sent when this is left: the error has let go of the request by then.
         """
-        metadata: dict[str, str] = dict(context.invocation_metadata() or ())  # type: ignore[arg-type]
+        metadata = _metadata(context)
         request_id.set(str(metadata.get(REQUEST_ID_KEY) or uuid.uuid4().hex))
         passed_on.set(tuple((key, str(metadata[key])) for key in _PASSED_ON if key in metadata))
         started, remaining = time.monotonic(), context.time_remaining()
@@ -207,10 +219,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         code, refused = grpc.StatusCode.CANCELLED, list[grpc.Status]()
         _IN_FLIGHT.labels(method).inc()
         try:
-            with ExitStack() as passed:
-                for gate in self._gates:
-                    passed.enter_context(gate(Call(method, metadata, context)))
-                yield refused
+            yield refused
             code = grpc.StatusCode.OK
         except (DomainError, InvalidMessage) as error:
             refused.append(status.refusal_of(error))
@@ -223,6 +232,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             tracing.end(span, code)
             ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refused, span)
             context.add_done_callback(lambda _: ended())  # type: ignore[arg-type]
+
+
+def _metadata(context: Context) -> dict[str, str]:
+    return dict(context.invocation_metadata() or ())  # type: ignore[arg-type]
 
 
 def _parsed(parse: Parse, data: bytes) -> Any:
