@@ -11,7 +11,7 @@ DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-rollout test lint types contract typescript up train study bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
+.PHONY: help setup demo demo-rollout test lint types contract typescript up soak train study bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -69,6 +69,10 @@ typescript: clients/typescript/gen/.ready ## Generate the TypeScript stubs and c
 
 test: setup lint types typescript ## Run every test
 	@$(BIN)/python -m pytest
+
+soak: setup .venv/.dev ## Long trials, SECONDS=<n> each (default 600): faults under load, hostile clients, mutated requests, rollouts
+	@for trial in chaos hostile decoders; do $(BIN)/python -m tests.soak $$trial --seconds $(or $(SECONDS),600) || exit 1; done
+	@GHOSTBACK_STORM_CALLS=10000 $(BIN)/python -m pytest tests/faults/test_rollouts.py
 
 train: .venv/.dev ## Train the default model again; others by `python -m training NAME --setting SETTING`
 	@$(BIN)/python -m training scene_transformer --setting live

@@ -1,32 +1,50 @@
-"""Long trials of the whole suite."""
+"""Long trials of the whole suite: faults under load, hostile clients, decoders given anything.
+
+Ends with 1 if a promise was broken.
+"""
 
 import argparse
 import asyncio
 import json
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from rich.console import Console
 
-from tests.soak import chaos
+from tests.soak import chaos, hostile
 
 
 def main() -> None:
-    """Parse the command line, run, print, and end with 1 if a promise was broken."""
+    """Parse the command line, run and print."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.soak", description=__doc__, epilog="example: python -m tests.soak chaos --seconds 600"
     )
-    parser.add_argument("trial", choices=["chaos"], help="chaos: faults at random under constant load")
-    parser.add_argument("--seconds", type=float, default=600.0, help="how long (default: 600)")
+    parser.add_argument(
+        "trial",
+        choices=["chaos", "hostile", "decoders"],
+        help="chaos: every fault there is, at random, under constant load; hostile: honest clients among others that "
+        "do all they should not; decoders: what callers send, mutated",
+    )
+    parser.add_argument("--seconds", type=int, default=600, help="how long (default: 600)")
     parser.add_argument("--seed", type=int, default=1, help="of what happens when (default: 1)")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        account = asyncio.run(chaos.run(Path(folder), arguments.seconds, arguments.seed))
+    if arguments.trial == "decoders":
+        flags = (f"-max_total_time={arguments.seconds}", f"-seed={arguments.seed}")
+        sys.exit(subprocess.run([sys.executable, "-m", "tests.soak.fuzz", *flags], check=False).returncode)
     console = Console(width=None if sys.stdout.isatty() else 240)
-    console.print(chaos.table(account))
-    print(json.dumps(chaos.figures(account)))  # noqa: T201
-    sys.exit(bool(account.broken))
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.trial == "chaos":
+            account = asyncio.run(chaos.run(Path(folder), arguments.seconds, arguments.seed))
+            console.print(chaos.table(account))
+            figures, broken = chaos.figures(account), account.broken
+        else:
+            bouts = asyncio.run(hostile.run(Path(folder), arguments.seconds))
+            console.print(hostile.table(bouts))
+            figures, broken = hostile.figures(bouts), hostile.broken(bouts)
+    print(json.dumps(figures))  # noqa: T201
+    sys.exit("; ".join(broken))
 
 
 if __name__ == "__main__":

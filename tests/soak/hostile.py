@@ -27,6 +27,8 @@ CALM, ALL = "(nobody attacks)", "(all at once)"
 RATE = 10.0
 """Rounds of honest calls a second."""
 TIMEOUT = 10.0
+MEGABYTES = 768
+"""Most memory that a service may ever have."""
 
 
 @dataclass
@@ -168,3 +170,10 @@ def figures(bouts: dict[str, Bout]) -> dict[str, object]:
         "failures": {name: Counter(bout.failures) for name, bout in bouts.items() if bout.failures},
         "most_megabytes": max(max(bout.megabytes.values()) for bout in bouts.values()),
     }
+
+
+def broken(bouts: dict[str, Bout]) -> list[str]:
+    """The promises that were not kept."""
+    failed = [f"honest calls failed during {name}: {Counter(b.failures)}" for name, b in bouts.items() if b.failures]
+    large = {name: mb for name, mb in bouts[ALL].megabytes.items() if mb > MEGABYTES}
+    return failed + [f"{name} had {mb} MB" for name, mb in large.items()]
