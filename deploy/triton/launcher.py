@@ -16,6 +16,7 @@ from tritonclient.grpc import service_pb2, service_pb2_grpc
 HOST = "127.0.0.1"
 READY_SECONDS = 30.0
 STOP_SECONDS = 15.0
+_SERVICE_NAME = "opentelemetry,resource=service.name=ghostback-triton"
 
 
 class TritonError(RuntimeError):
@@ -69,6 +70,8 @@ def command(environment: Path, repository: Path, ports: Ports) -> tuple[list[str
         repository: model repository; the server starts with no model loaded.
         ports: where to listen.
 
+    `GHOSTBACK_OTLP_ENDPOINT` counts here as it does for the services.
+
     Raises:
         TritonError: the environment is missing.
     """
@@ -94,6 +97,7 @@ def command(environment: Path, repository: Path, ports: Ports) -> tuple[list[str
         "--pinned-memory-pool-byte-size=0",
         "--allow-gpu-metrics=false",
         "--metrics-config=summary_latencies=true",
+        *_traces(os.environ.get("GHOSTBACK_OTLP_ENDPOINT", "")),
     ]
     variables = os.environ | {
         "LD_LIBRARY_PATH": f"{packages / 'nvidia_pytriton.libs'}:{environment / 'libpython'}",
@@ -155,6 +159,13 @@ async def _ready(process: asyncio.subprocess.Process, ports: Ports, log: Path) -
             raise TritonError(f"Triton was not ready after {READY_SECONDS:.0f} s; the end of {log}:\n  {tail}")
         if answer.result().name != _server_id(ports):
             raise TritonError(f"another server, {answer.result().name!r}, answers on {ports.grpc_address}")
+
+
+def _traces(otlp_endpoint: str) -> list[str]:
+    """Flags that have the traces of requests recorded which carry one that is, and no others."""
+    url = f"{otlp_endpoint.rstrip('/')}/v1/traces"
+    settings = ("mode=opentelemetry", "level=TIMESTAMPS", "rate=0", f"opentelemetry,url={url}", _SERVICE_NAME)
+    return [f"--trace-config={setting}" for setting in settings] if otlp_endpoint else []
 
 
 def _server_id(ports: Ports) -> str:

@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from ghostback import wire
-from services.common import logs, tls
+from services.common import logs, tls, tracing
 from services.common.authorization import Authorization
 from services.common.health import Health, Service
 from services.common.interceptor import CallInterceptor, Gate
@@ -50,7 +50,8 @@ def run(name: str, settings: S, start: Callable[[S], AbstractAsyncContextManager
     """
     logs.configure(name, settings.log_level)
     try:
-        uvloop.run(_serve(name, settings, start))
+        with tracing.exporting(name, settings.otlp_endpoint, settings.trace_sample_ratio):
+            uvloop.run(_serve(name, settings, start))
     except OSError as error:
         sys.exit(f"{name}: {error}")
 

@@ -40,6 +40,12 @@ class ServiceSettings(BaseSettings):
         Path | None, Field(description="Written once the service answers: JSON with its addresses and pid.")
     ] = None
     log_level: Annotated[str, Field(description="debug, info, warning or error.")] = "info"
+    otlp_endpoint: Annotated[
+        str, Field(description="OTLP/HTTP endpoint that spans are sent to, http://HOST:4318; without it none are.")
+    ] = ""
+    trace_sample_ratio: Annotated[
+        float, Field(ge=0, le=1, description="Share of the traces that begin here which is recorded.")
+    ] = 0.01
     drain_seconds: Annotated[float, Field(ge=0, description="How long calls in flight may take at shutdown.")] = 10.0
     max_message_bytes: Annotated[int, Field(gt=0, description="Largest message taken.")] = 16 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(gt=0, description="Largest message sent.")] = 16 * 1024 * 1024

@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from ghostback import wire
 from ghostback.channels import Security, aio_channel
-from services.common import errors, interceptor, status, tls
+from services.common import errors, interceptor, status, tls, tracing
 from services.common.breaker import Breaker
 from services.common.settings import ServiceSettings
 
@@ -72,7 +72,8 @@ class Upstream:
                 upstream=self._target,
             )
         try:
-            response = await getattr(self._stub, method)(request, timeout=timeout, metadata=_metadata())
+            with tracing.calling(f"{self._service.full_name}/{method}"):
+                response = await getattr(self._stub, method)(request, timeout=timeout, metadata=_metadata())
         except grpc.aio.AioRpcError as error:
             if timeout >= _PATIENT_SECONDS or error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._breaker.note(answered=error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED)
@@ -122,5 +123,9 @@ def remaining_seconds(default: float) -> float:
 
 
 def _metadata() -> tuple[tuple[str, str], ...]:
-    """What the call being served hands on: its id, and who answers where a rollout decides."""
-    return ((interceptor.REQUEST_ID_KEY, interceptor.request_id.get()), *interceptor.passed_on.get())
+    """What the call being served hands on: its id, who answers where a rollout decides, and its trace."""
+    return (
+        (interceptor.REQUEST_ID_KEY, interceptor.request_id.get()),
+        *interceptor.passed_on.get(),
+        *tracing.headers().items(),
+    )

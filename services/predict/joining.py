@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
+from opentelemetry import trace
 
 from services.predict.golden import Tensors
 
@@ -23,6 +24,7 @@ class _Call:
     rows: int
     until: float
     outputs: asyncio.Future[dict[str, NDArray[np.float32]]] = field(default_factory=asyncio.Future)
+    span: trace.Span = field(default_factory=trace.get_current_span)
 
 
 class Joiner:
@@ -98,7 +100,9 @@ class Joiner:
         seconds = max(call.until for call in calls) - asyncio.get_running_loop().time()
         try:
             inputs = calls[0].inputs if len(calls) == 1 else _joined([call.inputs for call in calls])
-            outputs = await self._send(inputs, seconds)
+            span = next((call.span for call in calls if call.span.is_recording()), calls[0].span)
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                outputs = await self._send(inputs, seconds)
         except Exception as error:
             for call in calls:
                 if not call.outputs.done():

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from prometheus_client import Counter
 from tritonclient.utils import InferenceServerException
 
-from services.common import interceptor
+from services.common import interceptor, tracing
 from services.common.errors import DeadlineExceeded, DomainError, FailedPrecondition, Unavailable
 from services.common.upstream import remaining_seconds
 from services.predict import registry, repository
@@ -311,7 +311,8 @@ class ModelServer:
             joiner = self._joiners[version] = Joiner(send, version.manifest.max_batch_size)
         taken = {tensor.name: inputs[tensor.name] for tensor in version.manifest.inputs}
         try:
-            outputs = await joiner.infer(taken, remaining_seconds(self._timeout))
+            with tracing.calling("inference.GRPCInferenceService/ModelInfer", model=version.id):
+                outputs = await joiner.infer(taken, remaining_seconds(self._timeout))
         except TimeoutError:
             raise InferenceServerException("the time is up", "StatusCode.DEADLINE_EXCEEDED") from None
         for name, value in outputs.items():
@@ -328,7 +329,13 @@ class ModelServer:
             value = np.ascontiguousarray(inputs[tensor.name], np.float32)
             sent.append(triton.InferInput(tensor.name, value.shape, tensor.dtype))
             sent[-1].set_data_from_numpy(value)
-        result = await self._client.infer(model, sent, model_version=repository.TRITON_VERSION, client_timeout=seconds)
+        result = await self._client.infer(
+            model,
+            sent,
+            model_version=repository.TRITON_VERSION,
+            client_timeout=seconds,
+            headers=tracing.headers(recorded=True),
+        )
         answered = f"{result.get_response().model_name} {result.get_response().model_version}"
         if answered != f"{model} {repository.TRITON_VERSION}":
             raise InferenceServerException(f"{answered} answered for {model}", "StatusCode.INTERNAL")
