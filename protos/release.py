@@ -12,7 +12,7 @@ from protos.compatibility import check
 
 
 def release(version: str, protos: Path = images.PROTOS, folder: Path = images.RELEASES) -> Path:
-    """Write `<version>.binpb`: the the protos and their comments.
+    """Write `<version>.binpb`: the protos and their comments.
 
     Raises:
         ValueError: that version or a later one is released, or the contract breaks an earlier one.

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from tests.integration.conftest import Chain
@@ -27,3 +29,14 @@ def test_both_commands_are_named() -> None:
     text = README.read_text()
     assert "make demo" in text
     assert "make test" in text
+
+
+def test_the_contract_is_kept(chain: Chain, tmp_path: Path) -> None:
+    (contract,) = re.findall(r"```yaml\n(.*?)```", README.read_text(), re.DOTALL)
+    (tmp_path / "ghosts.yaml").write_text(contract)
+    addresses = chain.suite.addresses
+    targets = [f"--target=ingest={addresses.ingest}", f"--target=predict={addresses.predict}"]
+    verify = [sys.executable, "-m", "ghostback.cli", "contract", "verify", str(tmp_path)]
+    for more in ([], targets):
+        ran = subprocess.run([*verify, *more], capture_output=True, text=True, check=False)
+        assert ran.returncode == 0, ran.stdout + ran.stderr
