@@ -11,10 +11,10 @@ from google.protobuf.duration_pb2 import Duration
 from rich.progress import Progress
 from rich.table import Table
 from sqlalchemy import create_engine, text
-from tests.proxies import Proxy
 
 from ghostback.client import Addresses, Client
 from ghostback.predict.v1 import rollout_service_pb2 as rollouts
+from tests.proxies import Proxy
 from tests.soak import cluster, faults
 from tests.soak.load import Ledger, ask, missing, produce
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 
 import psutil
-from tests.proxies import Proxy
 
+from tests.proxies import Proxy
 from tests.soak.cluster import SERVICES, Cluster
 
 Fault = Callable[[Random], Awaitable[None]]
