@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ghostback.cli import policy as policies
-from ghostback.cli.suite import CommandError
+from ghostback.cli.failures import CommandError
 from services.predict import rollout_messages
 from services.predict.rollouts.policy import Policy
 from tests.integration.conftest import Chain

@@ -1,36 +1,98 @@
 """The command `ghostback`; also `python -m ghostback.cli`."""
 
+import os
 import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
 
-import grpc.aio
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-from ghostback.cli import contract, models, rollout
-from ghostback.cli.suite import CommandError
+COMMANDS = {
+    "up": ("up", "Run the whole suite on this machine. Example: ghostback up"),
+    "doctor": ("doctor", "Tell whether this machine and the suite are well. Example: ghostback doctor"),
+    "simulate": ("simulate", "Simulate games, into files or into ingest. Example: ghostback simulate --seed 3"),
+    "import": ("importing", "Send Big Data Bowl files to ingest. Example: ghostback import my-games"),
+    "export": ("exporting", "Write what ingest has as Parquet. Example: ghostback export out/season"),
+    "plays": ("plays", "Look at games and plays. Example: ghostback plays list 2024091500"),
+    "features": ("features", "Feature sets, and features of a play. Example: ghostback features list"),
+    "predict": ("predict", "Draw the ghosts of a play. Example: ghostback predict 2024091500/55 --what-ifs"),
+    "score": ("score", "Score plays and models. Example: ghostback score play 2024091500/55"),
+    "models": ("models", "Model plugins and their versions. Example: ghostback models list"),
+    "rollout": ("rollout", "Versions that earn their plays. Example: ghostback rollout start policy.yaml"),
+    "contract": ("contract", "Contracts of consumers. Example: ghostback contract verify protos/contracts"),
+}
+"""Each command's module in this package, and its help."""
+
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused, failed, or something was found to be wrong; 2 the command line or a file "
+    "that it names is wrong; 3 a service does not answer, later may help; 4 not allowed; 130 interrupted."
+)
+
+
+class Commands(TyperGroup):
+    """Commands whose modules are imported when they are called, so that help is quick."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        for name, (_, about) in COMMANDS.items():
+            self.add_command(TyperCommand(name, help=about))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """The real command in place of the one that help lists."""
+        name, listed, rest = super().resolve_command(ctx, args)
+        if name is None or listed is None:
+            return name, listed, rest
+        command = typer.main.get_command(import_module(f"ghostback.cli.{COMMANDS[name][0]}").app)
+        if isinstance(command, TyperGroup):
+            command.help = listed.help
+        return name, command, rest
+
 
 app = typer.Typer(
     name="ghostback",
-    help="Look after a running Ghostback suite. Example: ghostback models list",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
+    epilog=EXIT_CODES,
 )
-app.add_typer(contract.app, name="contract")
-app.add_typer(models.app, name="models")
-app.add_typer(rollout.app, name="rollout")
+
+
+def _file(name: str, about: str) -> Any:
+    return typer.Option(
+        f"--{name}", envvar=f"GHOSTBACK_{name.upper().replace('-', '_')}", help=about, exists=True, dir_okay=False
+    )
+
+
+@app.callback()
+def ghostback(
+    ca: Annotated[Path | None, _file("ca", "Certificates of the authorities that the services' are signed by.")] = None,
+    certificate: Annotated[Path | None, _file("certificate", "Your certificate, where services ask for one.")] = None,
+    key: Annotated[Path | None, _file("key", "The private key of the certificate.")] = None,
+    token_file: Annotated[Path | None, _file("token-file", "File of the token that goes with each call.")] = None,
+) -> None:
+    """Ask a Ghostback suite, and look after it. Example: ghostback plays list.
+
+    Any of the options below means that the services are reached by TLS; each may be an environment variable.
+    """
+    given = {"CA": ca, "CERTIFICATE": certificate, "KEY": key, "TOKEN_FILE": token_file}
+    os.environ.update({f"GHOSTBACK_{name}": str(file) for name, file in given.items() if file})
 
 
 def main() -> None:
-    """Run the command; what goes wrong is told in one sentence, with exit code 1."""
+    """Run the command; what goes wrong is told in one sentence, and by the exit code."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")
     try:
         app()
-    except CommandError as error:
-        sys.exit(f"error: {error}")
-    except grpc.aio.AioRpcError as error:
-        if error.code() is grpc.StatusCode.UNAVAILABLE:
-            cure = "is the suite up? `make up` starts one, `--predict` names another"
-            sys.exit(f"error: predict does not answer: {error.details()}; {cure}")
-        sys.exit(f"error: {error.details()}")
+    except Exception as error:
+        from ghostback.cli import failures
+
+        problem = failures.told(error)
+        if problem is None:
+            raise
+        typer.echo(f"error: {problem}", err=True)
+        sys.exit(problem.code)
 
 
 if __name__ == "__main__":

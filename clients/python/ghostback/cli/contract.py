@@ -10,7 +10,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from ghostback.cli import suite
-from ghostback.cli.suite import CommandError, Json
+from ghostback.cli.failures import CommandError
+from ghostback.cli.suite import Json
 
 app = typer.Typer(
     help="Contracts of consumers: what they call, and rely on. Example: ghostback contract verify protos/contracts",

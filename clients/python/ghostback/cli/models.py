@@ -7,14 +7,13 @@ import typer
 
 from ghostback import wire
 from ghostback.cli import scaffold, suite
-from ghostback.cli.suite import CommandError
-from ghostback.client import Addresses, Client
+from ghostback.cli.failures import CommandError
+from ghostback.client import Client
 from ghostback.features.v1 import features_service_pb2 as features_pb
 from ghostback.predict.v1 import predict_service_pb2 as pb
 
-app = typer.Typer(help="Model plugins and their versions. Example: ghostback models list", no_args_is_help=True)
+app = typer.Typer(no_args_is_help=True)
 
-_SECONDS = 60.0
 _SETS = {"live": "ghosting-kinematics-live", "retrospective": "ghosting-kinematics"}
 
 Model = Annotated[str, typer.Argument(help="Such as ghosting.")]
@@ -96,24 +95,17 @@ def new(
     setting: Annotated[
         Literal["live", "retrospective"], typer.Option(help="Whether it may use what only the future knows.")
     ] = "live",
-    features: Annotated[
-        str,
-        typer.Option(
-            metavar="HOST:PORT",
-            envvar="GHOSTBACK_FEATURES",
-            help="Where features listens; by default that of the suite running in this folder.",
-        ),
-    ] = "",
+    features: suite.Features = "",
 ) -> None:
     """Start a model plugin: a distribution with a tiny model, its training and its tests.
 
     Example: ghostback models new acme-ghosting
     """
-    where = Addresses(features=features) if features else suite.addresses()
+    where = suite.addresses({"features": features})
     request = wire.view(features_pb.ListFeatureSetsRequest)(page_size=1000)
 
     async def ask(client: Client) -> Any:
-        return await client.features.ListFeatureSets(request, timeout=_SECONDS)
+        return await client.features.ListFeatureSets(request, timeout=suite.SECONDS)
 
     prefix = f"featureSets/{_SETS[setting]}@"
     sets = [each for each in suite.run(where, ask).feature_sets if each.name.startswith(prefix)]
@@ -128,9 +120,9 @@ def _call(predict: str, method: str, **fields: Any) -> Any:
     request = wire.view(getattr(pb, f"{method}Request"))(**fields)
 
     async def ask(client: Client) -> Any:
-        return await getattr(client.models, method)(request, timeout=_SECONDS)
+        return await getattr(client.models, method)(request, timeout=suite.SECONDS)
 
-    return suite.run(suite.addresses(predict), ask)
+    return suite.run(suite.addresses({"predict": predict}), ask)
 
 
 def _name(model: str, version: str) -> str:
@@ -143,7 +135,7 @@ def _ids(version: pb.ModelVersion) -> tuple[str, str]:
 
 
 def _state(version: pb.ModelVersion) -> str:
-    return pb.ModelVersionState.Name(version.state).removeprefix("MODEL_VERSION_STATE_").lower()
+    return suite.word(pb.ModelVersionState, version.state)
 
 
 def _show(response: Any, json: bool) -> None:
@@ -152,7 +144,7 @@ def _show(response: Any, json: bool) -> None:
         suite.show_json(version)
         return
     resources, batching = version.resources, version.batching
-    device = pb.ModelDevice.Name(resources.device).removeprefix("MODEL_DEVICE_").lower()
+    device = suite.word(pb.ModelDevice, resources.device)
     rows = {
         "version": " ".join(_ids(version)),
         "state": _state(version),

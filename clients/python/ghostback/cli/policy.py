@@ -7,7 +7,7 @@ import yaml  # type: ignore[import-untyped]
 from google.protobuf.json_format import ParseDict, ParseError
 
 from ghostback import wire
-from ghostback.cli.suite import CommandError
+from ghostback.cli.failures import CommandError
 from ghostback.predict.v1 import rollout_service_pb2 as pb
 
 _DURATIONS = {"seconds": "dwell", "patience": "patience", "answer_budget": "answer_budget"}

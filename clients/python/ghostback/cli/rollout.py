@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from google.protobuf.json_format import MessageToDict
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -15,15 +14,11 @@ from rich.text import Text
 
 from ghostback import wire
 from ghostback.cli import policy, suite
-from ghostback.cli.suite import CommandError
+from ghostback.cli.failures import CommandError
 from ghostback.client import Client
 from ghostback.predict.v1 import rollout_service_pb2 as pb
 
-app = typer.Typer(
-    help="Versions that earn their plays. Example: ghostback rollout start policy.yaml", no_args_is_help=True
-)
-
-_SECONDS = 60.0
+app = typer.Typer(no_args_is_help=True)
 
 Policy = Annotated[Path, typer.Argument(metavar="FILE", help="Policy, a YAML file.")]
 Name = Annotated[str, typer.Argument(metavar="ROLLOUT", help="Such as ghosting/3; a model's name means its latest.")]
@@ -74,7 +69,7 @@ def list_(
         suite.show_json(response)
         return
     rows = [
-        (_short(each.name), _word(pb.RolloutMode, each.policy.mode), _state(each), each.state_description)
+        (_short(each.name), suite.word(pb.RolloutMode, each.policy.mode), _state(each), each.state_description)
         for each in response.rollouts
     ]
     suite.show_table(("rollout", "mode", "state", "why"), rows)
@@ -90,12 +85,11 @@ def watch(name: Name, predict: suite.Predict = "", json: suite.Json = False) -> 
         with Live(console=Console(quiet=json), auto_refresh=False) as live:
             async for response in client.rollouts.WatchRollout(request):
                 if json:
-                    fields = MessageToDict(response.rollout, preserving_proto_field_name=True)
-                    typer.echo(jsons.dumps(fields))
+                    typer.echo(jsons.dumps(suite.fields(response.rollout)))
                 else:
                     live.update(picture(response.rollout), refresh=True)
 
-    suite.run(suite.addresses(predict), follow)
+    suite.run(suite.addresses({"predict": predict}), follow)
 
 
 @app.command()
@@ -172,9 +166,9 @@ def history(
 def _call(predict: str, method: str, **fields: Any) -> Any:
     async def call(client: Client) -> Any:
         request = wire.view(getattr(pb, f"{method}Request"))(**fields)
-        return await getattr(client.rollouts, method)(request, timeout=_SECONDS)
+        return await getattr(client.rollouts, method)(request, timeout=suite.SECONDS)
 
-    return suite.run(suite.addresses(predict), call)
+    return suite.run(suite.addresses({"predict": predict}), call)
 
 
 def _act(action: str, predict: str, json: bool, name: str, reason: str, etag: str, **fields: Any) -> None:
@@ -200,13 +194,8 @@ def _short(name: str) -> str:
     return name.removeprefix("models/").replace("/rollouts/", "/")
 
 
-def _word(enum: Any, value: int) -> str:
-    prefix = enum.Name(0).removesuffix("UNSPECIFIED")
-    return str(enum.Name(value)).removeprefix(prefix).lower().replace("_", "-")
-
-
 def _state(rollout: pb.Rollout) -> str:
-    return _word(pb.RolloutState, rollout.state)
+    return suite.word(pb.RolloutState, rollout.state)
 
 
 def _show(rollout: pb.Rollout, json: bool) -> None:
@@ -227,7 +216,7 @@ def picture(rollout: pb.Rollout) -> RenderableType:
         arms.add_row(arm.arm, arm.model_version.rpartition("/")[2], f"{arm.percent:g}", bar, *counts, arm.problem)
     readings = Table("arm", "guardrail", "estimate", "interval", "limit", "n", "verdict", box=None, pad_edge=False)
     for each in rollout.readings:
-        verdict = _word(pb.Verdict, each.verdict)
+        verdict = suite.word(pb.Verdict, each.verdict)
         interval = f"{_number(each, 'lower')} to {_number(each, 'upper')}"
         colour = {"pass": "green", "fail": "red"}.get(verdict, "yellow")
         readings.add_row(
@@ -251,5 +240,5 @@ def _plan(wanted: pb.RolloutPolicy, preview: pb.PreviewRolloutResponse, keys: Se
     for i, key in enumerate(keys):
         routed.add_row(key, *(step.arms[i] for step in preview.steps))
     problems = [Text(f"would be refused: {problem}", "red") for problem in preview.problems]
-    heading = Text(f"{_short(preview.name)}, {_word(pb.RolloutMode, wanted.mode)}", "bold")
+    heading = Text(f"{_short(preview.name)}, {suite.word(pb.RolloutMode, wanted.mode)}", "bold")
     return Group(heading, changes, *([routed] if keys else []), *problems)

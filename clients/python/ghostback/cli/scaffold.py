@@ -7,7 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from string import Template
 
-from ghostback.cli.suite import CommandError
+from ghostback.cli.failures import CommandError
 from ghostback.features.v1 import features_service_pb2 as pb
 
 _NAME = re.compile(r"[a-z][a-z0-9-]*")
