@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from google.protobuf.message import Message
+from prometheus_client import Counter
 
 from ghostback import convert, wire
 from ghostback.features.v1 import features_service_pb2 as pb
@@ -26,6 +27,7 @@ from services.features.targets import Target
 
 FEATURES_SERVICE = pb.DESCRIPTOR.services_by_name["FeaturesService"]
 
+_ROWS = Counter("ghostback_feature_rows_total", "Pairs of target and defender computed.", ["feature_set"])
 _TENSOR_ROWS = {"defender": pb.TENSOR_ROW_DEFENDER, "target": pb.TENSOR_ROW_TARGET}
 _SETTINGS: dict[int, str] = {
     source_pb2.SETTING_UNSPECIFIED: "retrospective",
@@ -138,6 +140,7 @@ def _response(batch: tensors.FeatureBatch) -> Message:
         response.rows.add(
             defender_id=defender, target_id=target, anchor_x=x, anchor_y=y, tensor_row=tensor_row, slot=slot
         )
+    _ROWS.labels(batch.feature_set).inc(len(response.rows))
     response.tensors.extend(convert.tensors_to_messages(batch.tensors))
     for name, description in batch.skipped.items():
         response.skipped.add(participant_id=name, description=description)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
+from prometheus_client import Counter as Metric
 
 from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2 as pb
@@ -24,6 +25,11 @@ from services.ingest.writer import Writer
 
 T = TypeVar("T")
 
+_SAMPLES = Metric(
+    "ghostback_ingest_samples_total",
+    "Samples acknowledged: accepted, duplicate, or the reason they are in quarantine for.",
+    ["outcome"],
+)
 _READERS = 4
 _WATCH_PAGE = 100
 _WATCH_SECONDS = 1.0
@@ -118,6 +124,7 @@ class IngestServicer:
                     continue
                 sequence, stored = batch
                 receipt = await stored
+                _note(receipt)
                 yield wire.view(pb.StreamTagsResponse)(
                     sequence=sequence,
                     accepted_count=receipt.accepted,
@@ -257,6 +264,14 @@ def _message(stored: StoredPlay) -> play_pb2.Play:
 def _game_or_play(name: str) -> tuple[str, str | None]:
     """The ids in the name of a game or of a play."""
     return requests.play_ids(name, "name") if "/plays/" in name else (requests.game_id(name, "name"), None)
+
+
+def _note(receipt: Receipt) -> None:
+    """Count the samples of a batch."""
+    _SAMPLES.labels("accepted").inc(receipt.accepted)
+    _SAMPLES.labels("duplicate").inc(receipt.duplicates)
+    for reason, count in receipt.quarantined.items():
+        _SAMPLES.labels(reason.name.lower()).inc(count)
 
 
 def _counts(found: Mapping[Reason, int]) -> list[pb.QuarantineCount]:

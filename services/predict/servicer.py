@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 import numpy as np
 from google.protobuf.message import Message
+from prometheus_client import Counter
 
 from ghostback import convert, wire
 from ghostback.features.v1 import features_service_pb2
@@ -32,6 +33,7 @@ ARM_KEY = "x-ghostback-arm"
 ROUTING_KEY = "x-ghostback-routing-key"
 
 _DEFAULT_MODEL = "models/ghosting"
+_GHOSTS = Counter("ghostback_ghosts_total", "Ghosts drawn, by arm and model version.", ["arm", "model_version"])
 _MODEL_NAME = re.compile(r"models/([^/]+)(?:/versions/([^/]+))?")
 
 
@@ -75,6 +77,7 @@ class PredictServicer:
         response: pb.PredictGhostsResponse = drawn.response
         response.arm = arm
         response.rollout = decision.rollout.name if decision.rollout else ""
+        _GHOSTS.labels(arm, response.model_version).inc(len(response.ghosts))
         decided = {ARM_KEY: arm, "x-ghostback-rollout": response.rollout}
         decided["x-ghostback-model-version"] = response.model_version
         await context.send_initial_metadata(tuple((key, value) for key, value in decided.items() if value))

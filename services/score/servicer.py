@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from google.protobuf.message import Message
 from numpy.typing import NDArray
+from prometheus_client import Counter
 
 from ghostback import convert, wire
 from ghostback.score.v1 import score_service_pb2 as pb
@@ -20,6 +21,7 @@ from services.score.upstreams import Upstreams
 
 SCORE_SERVICE = pb.DESCRIPTOR.services_by_name["ScoreService"]
 
+_SCORES = Counter("ghostback_scores_total", "Trajectories scored, by score profile.", ["score_profile"])
 _COLLECTION = "scoreProfiles"
 _SUBJECTS = {
     Subject.ACTUAL: pb.SUBJECT_ACTUAL,
@@ -143,6 +145,7 @@ def _add(
             initial_distance=scores.initial_distance[i],
         )
     response.plays.add(target_id=target, score=metrics.play_score(scores, profile))
+    _SCORES.labels(profile.id).inc(len(paths))
 
 
 def _result(result: Evaluation) -> Message:
