@@ -11,7 +11,7 @@ DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-rollout test lint types contract typescript up soak train study bench-ingest bench-predict bench-models bench-score bench-rollouts figures screen clean
+.PHONY: help setup demo demo-rollout test lint types contract typescript up soak train study bench-ingest bench-predict bench-models bench-score bench-telemetry bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -53,6 +53,7 @@ types: .venv/.dev ## Check types
 
 contract: .venv/.dev ## Check that the contract breaks nothing that was released, and say what to do instead
 	@$(BIN)/python -m protos.compatibility
+	@$(BIN)/ghostback contract verify protos/contracts
 
 clients/typescript/gen/.ready: .venv/.dev $(PROTOS) $(addprefix clients/typescript/,package-lock.json buf.gen.yaml)
 	@echo "Generating the TypeScript stubs"
@@ -91,6 +92,9 @@ bench-models: .venv/.dev ## Hold every model against passes no training saw, sim
 
 bench-score: .venv/.dev ## Score players, model and spoiled trajectories beside the published figures, likewise
 	@$(BIN)/python -m benchmarks.score experiment $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data $(DATA) --draws 20)
+
+bench-telemetry: setup .venv/.dev ## Time PredictGhosts with no traces recorded, 1% and all
+	@$(BIN)/python -m benchmarks.telemetry
 
 bench-rollouts: .venv/.dev ## Simulate rollouts: how often an equal candidate is rolled back, how soon a worse one is caught
 	@$(BIN)/python -m benchmarks.rollouts
