@@ -30,13 +30,13 @@ class Environment:
     python: Path
     folder: Path
 
-    async def ghostback(self, *arguments: str, fails: bool = False) -> str:
-        """What the command says."""
+    async def ghostback(self, *arguments: str, code: int = 0) -> str:
+        """What the command says when it ends with an exit code."""
         done = await asyncio.to_thread(
             subprocess.run, [GHOSTBACK, *arguments], capture_output=True, text=True, cwd=self.folder, check=False
         )
-        assert done.returncode == int(fails), done.stderr
-        return done.stderr if fails else done.stdout
+        assert done.returncode == code, done.stderr
+        return done.stderr if code else done.stdout
 
     async def run(self, *command: str | Path, cwd: Path | None = None) -> None:
         """Run a command to its end."""
@@ -87,7 +87,7 @@ async def test_a_scaffolded_plugin_is_built_installed_served_and_uninstalled_whi
     assert version["state"] == "MODEL_VERSION_STATE_READY"
     await environment.run(*PIP, f"--python={environment.python}", "uninstall", "--yes", "acme-ghosting")
     await environment.ghostback("models", "rescan")
-    assert "no model 'acme-ghosting'" in await environment.ghostback("models", "list", "acme-ghosting", fails=True)
+    assert "no model 'acme-ghosting'" in await environment.ghostback("models", "list", "acme-ghosting", code=1)
     assert (await environment.client.predict_ghosts(play)).ghosts
     assert pids == {name: process.pid for name, process in environment.suite.processes.items()}
     assert all(process.returncode is None for process in environment.suite.processes.values())
@@ -106,19 +106,19 @@ async def test_a_model_version_is_looked_at_loaded_and_unloaded_by_command(envir
 
 
 @pytest.mark.parametrize(
-    ("arguments", "error"),
+    ("arguments", "code", "error"),
     [
-        (("show", "ghosting", "7"), "there is no version '7' of model 'ghosting'; there are ghosting-0.1.0"),
-        (("list", "--predict=127.0.0.1:1"), "is the suite up? `make up` starts one"),
-        (("new", "Acme"), "'Acme' is no name of a model; use small letters"),
-        (("new", "venv"), "venv is there already; name another folder with --into"),
-        (("new", "acme", "--features=127.0.0.1:1"), "is the suite up?"),
+        (("show", "ghosting", "7"), 1, "there is no version '7' of model 'ghosting'; there are ghosting-0.1.0"),
+        (("list", "--predict=127.0.0.1:1"), 3, "is the suite up? `ghostback up` starts one"),
+        (("new", "Acme"), 1, "'Acme' is no name of a model; use small letters"),
+        (("new", "venv"), 1, "venv is there already; name another folder with --into"),
+        (("new", "acme", "--features=127.0.0.1:1"), 3, "is the suite up?"),
     ],
 )
 async def test_what_goes_wrong_is_told_in_a_sentence_with_the_next_step(
-    environment: Environment, arguments: tuple[str, ...], error: str
+    environment: Environment, arguments: tuple[str, ...], code: int, error: str
 ) -> None:
-    told = await environment.ghostback("models", *arguments, fails=True)
+    told = await environment.ghostback("models", *arguments, code=code)
     assert told.startswith("error: ")
     assert error in told
     assert len(told.strip().splitlines()) == 1
@@ -126,7 +126,7 @@ async def test_what_goes_wrong_is_told_in_a_sentence_with_the_next_step(
 
 async def test_without_a_suite_the_command_says_how_to_start_one(environment: Environment, tmp_path: Path) -> None:
     elsewhere = Environment(environment.suite, environment.client, environment.python, tmp_path)
-    told = await elsewhere.ghostback("models", "list", fails=True)
+    told = await elsewhere.ghostback("models", "list", code=3)
     assert told.startswith("error: no suite runs in this folder")
     assert "--predict HOST:PORT" in told
 
