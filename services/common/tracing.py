@@ -5,7 +5,8 @@ Without an endpoint nothing is recorded; what callers send as `traceparent` is s
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 
 import grpc
 from opentelemetry import context, trace
@@ -18,6 +19,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+_TRACEPARENT = "traceparent"
 _EXPORT_SECONDS = 5.0
 """How long a collector may take to answer; also what it may hold up the end of a service."""
 _SERVER_ERRORS = {
@@ -30,6 +32,14 @@ _SERVER_ERRORS = {
 }
 """Codes that are a server's fault and not its caller's, by OpenTelemetry's conventions for gRPC."""
 
+
+@dataclass
+class _State:
+    exporting: bool = False
+    """Whether spans are recorded at all; where they are not, and a call has no trace, nothing is done for it."""
+
+
+_state = _State()
 _tracer = trace.get_tracer("ghostback")
 _traceparent = TraceContextTextMapPropagator()
 
@@ -57,6 +67,7 @@ def exporting(service: str, endpoint: str, sample_ratio: float) -> Iterator[None
     to = f"{endpoint.rstrip('/')}/v1/traces" if endpoint else None
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(to, timeout=_EXPORT_SECONDS)))
     trace.set_tracer_provider(provider)
+    _state.exporting = True
     try:
         yield
     finally:
@@ -70,6 +81,8 @@ def serve(method: str, metadata: Mapping[str, str]) -> Span:
         method: `/package.Service/Method`.
         metadata: the call's.
     """
+    if not _state.exporting and _TRACEPARENT not in metadata:
+        return trace.INVALID_SPAN
     parent = _traceparent.extract(metadata)
     span = _tracer.start_span(
         method[1:], parent, SpanKind.SERVER, {"rpc.system.name": "grpc", "rpc.method": method[1:]}
@@ -93,6 +106,8 @@ def calling(name: str, **attributes: str | int) -> AbstractContextManager[Span]:
         name: of the call, such as `package.Service/Method`.
         attributes: what else is worth knowing of it.
     """
+    if not _state.exporting:
+        return nullcontext(trace.get_current_span())
     return _tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes)
 
 
