@@ -16,12 +16,13 @@ import pytest
 import typer
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperGroup
 
 from ghostback.cli import failures, suite
 from ghostback.cli.__main__ import COMMANDS
 from ghostback.cli.failures import CommandError
 from ghostback.client import Addresses
+from ghostback.contract.document import SERVERS
 
 DOCUMENT = Path(__file__).parents[3] / "docs" / "command.md"
 
@@ -39,7 +40,7 @@ def run(*arguments: str, folder: Path, variables: Mapping[str, str] | None = Non
     return done.returncode, done.stdout, done.stderr
 
 
-def commands() -> Iterator[tuple[str, TyperCommand]]:
+def commands() -> Iterator[tuple[str, Any]]:
     for name, (module, _) in COMMANDS.items():
         command = typer.main.get_command(import_module(f"ghostback.cli.{module}").app)
         if isinstance(command, TyperGroup):
@@ -90,6 +91,8 @@ def test_the_documentation_names_every_command_and_every_exit_code() -> None:
         (["plays", "watch", "a game"], 2, "'a game' is no game; give its id"),
         (["import", "nowhere", "--ingest", "127.0.0.1:1"], 1, "nowhere is not a folder"),
         (["--certificate", "own.pem", "plays", "list", "--ingest", "x:1"], 2, "give both or neither"),
+        (["--certificate", "own.pem", "contract", "verify", "--target", "x:1"], 2, "give both or neither"),
+        (["contract", "verify", "--suite"], 2, "no contract is at contracts"),
         (["--ca", "nowhere.pem", "plays", "list"], 2, "nowhere.pem"),
         (["play"], 2, "Did you mean"),
     ],
@@ -180,7 +183,7 @@ def test_addresses_given_go_before_those_of_the_suite_in_the_folder(tmp_path: Pa
     with pytest.raises(CommandError, match="or give --predict HOST:PORT"):
         suite.addresses({"ingest": "a:1", "predict": ""}, file)
     assert suite.addresses({"ingest": "a:1"}, file) == Addresses(ingest="a:1")
-    file.write_text(json.dumps({"pid": 1, "triton": "t:1"} | {name: f"{name}:1" for name in suite.SERVERS}))
+    file.write_text(json.dumps({"pid": 1, "triton": "t:1"} | {name: f"{name}:1" for name in SERVERS}))
     both = suite.addresses({"ingest": "a:1", "predict": ""}, file)
     assert (both.ingest, both.predict) == ("a:1", "predict:1")
 

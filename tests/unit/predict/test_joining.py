@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.predict.golden import Tensors
-from services.predict.joining import IN_FLIGHT, Joiner
+from services.predict.joining import IN_FLIGHT, TOGETHER, Joiner
 
 
 class Server:
@@ -60,7 +60,19 @@ async def test_calls_that_come_meanwhile_leave_together_and_each_gets_its_own_an
     server.open.set()
     assert await asyncio.gather(*away) == [[0], [2]]
     assert await asyncio.gather(*calls) == [[20 * i, 20 * i + 2, 20 * i + 4] for i in range(12)]
-    assert server.requests == [1] * IN_FLIGHT + [36]
+    together = TOGETHER - TOGETHER % 3
+    assert server.requests == [1] * IN_FLIGHT + [together, 36 - together]
+
+
+async def test_a_large_call_goes_whole_and_without_company() -> None:
+    server = Server()
+    joiner = Joiner(server, 2 * TOGETHER)
+    away = await filled(server, joiner)
+    calls = [asyncio.create_task(asked(joiner, 0, n)) for n in (1, 2 * TOGETHER, 1)]
+    await asyncio.sleep(0)
+    server.open.set()
+    await asyncio.gather(*away, *calls)
+    assert sorted(server.requests) == [1] * (IN_FLIGHT + 2) + [2 * TOGETHER]
 
 
 async def test_no_request_holds_more_rows_than_the_model_takes() -> None:

@@ -76,6 +76,8 @@ def ghostback(
 
     Any of the options below means that the services are reached by TLS; each may be an environment variable.
     """
+    if (certificate is None) != (key is None):
+        raise typer.BadParameter("--certificate and --key go together; give both or neither")
     given = {"CA": ca, "CERTIFICATE": certificate, "KEY": key, "TOKEN_FILE": token_file}
     os.environ.update({f"GHOSTBACK_{name}": str(file) for name, file in given.items() if file})
 

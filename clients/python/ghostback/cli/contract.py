@@ -5,20 +5,18 @@ import json as jsons
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
 from ghostback.cli import suite
-from ghostback.cli.failures import CommandError
+from ghostback.cli.failures import UNREACHABLE, USAGE, CommandError
 from ghostback.cli.suite import Json
 
 app = typer.Typer(
     help="Contracts of consumers: what they call, and rely on. Example: ghostback contract verify protos/contracts",
     no_args_is_help=True,
 )
-
-CANNOT_CHECK = 2
 
 Target = Annotated[
     list[str] | None,
@@ -52,7 +50,7 @@ def verify(
 ) -> None:
     """Check contracts: against the descriptors, or with --target or --suite against running servers too.
 
-    Exit codes: 0 all is kept, 1 something is broken, 2 it could not be checked.
+    Exit codes: 0 all is kept, 1 something is broken, 2 it could not be checked, 3 a server does not answer.
 
     Example: ghostback contract verify contracts --target predict=127.0.0.1:50053 --set play=games/1/plays/2
     """
@@ -67,12 +65,12 @@ def verify(
         if addresses:
             from ghostback.contract import live, state
 
-            targets = servers.Targets(addresses, servers.security(os.environ))
+            targets = servers.Targets(addresses, suite.security())
             outcomes = asyncio.run(live.verify(contracts, pool, targets, state.values(given or []), simulate))
         else:
             outcomes = [offline.verify(contract, pool) for contract in contracts]
-    except (ContractError, CommandError) as error:
-        _give_up(str(error))
+    except ContractError as error:
+        raise _problem(error) from None
     broken = sum(bool(each.findings) for one in outcomes for each in one)
     if json:
         documents = [_json(file, contract, one) for file, contract, one in zip(files, contracts, outcomes, strict=True)]
@@ -124,10 +122,10 @@ def record(
         if len(left_out) == len(recorded):
             raise ContractError("nothing was recorded, so nothing was written; does the consumer call the proxies?")
         contract = draft.contract()
-    except (ContractError, CommandError) as error:
-        _give_up(str(error))
+    except ContractError as error:
+        raise _problem(error) from None
     except OSError as error:
-        _give_up(f"{' '.join(command or [])} cannot be run: {error.strerror}")
+        raise CommandError(f"{' '.join(command or [])} cannot be run: {error.strerror}", USAGE) from None
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(drafting.to_yaml(contract))
     typer.echo(f"{out} has {len(contract.interactions)} interactions; next: ghostback contract verify {out}")
@@ -142,10 +140,9 @@ def schema() -> None:
 
 
 async def _recorded(addresses: dict[str, str], max_bytes: int, command: Sequence[str]) -> list[Any]:
-    from ghostback.contract import servers
     from ghostback.contract.recording import recording
 
-    async with recording(addresses, max_bytes, servers.security(os.environ)) as noted:
+    async with recording(addresses, max_bytes, suite.security()) as noted:
         for server, address in noted.addresses.items():
             typer.echo(f"{server}: {address} in place of {addresses[server]}", err=True)
         try:
@@ -200,6 +197,7 @@ def _json(file: Path, contract: Any, outcomes: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def _give_up(why: str) -> NoReturn:
-    typer.echo(f"error: {why}", err=True)
-    raise typer.Exit(CANNOT_CHECK)
+def _problem(error: Exception) -> CommandError:
+    from ghostback.contract.document import Unreachable
+
+    return CommandError(str(error), UNREACHABLE if isinstance(error, Unreachable) else USAGE)

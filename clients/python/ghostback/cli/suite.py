@@ -79,18 +79,10 @@ def addresses(wanted: Mapping[str, str] | None = None, file: Path = SUITE) -> Ad
 
 
 def run(where: Addresses, command: Callable[[Client], Awaitable[T]]) -> T:
-    """Run a command with a client.
-
-    Raises:
-        CommandError: the options of TLS do not fit together.
-    """
+    """Run a command with a client."""
 
     async def connected() -> T:
-        try:
-            client = Client(where, security=security())
-        except ValueError as error:
-            raise CommandError(str(error), USAGE) from None
-        async with client:
+        async with Client(where, security=security()) as client:
             return await command(client)
 
     return asyncio.run(connected())
