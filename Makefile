@@ -11,7 +11,7 @@ DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-rollout test lint types contract typescript up soak train study bench-ingest bench-predict bench-models bench-score bench-telemetry bench-rollouts figures screen clean
+.PHONY: help setup demo demo-rollout test lint types contract typescript up soak train study bench-ingest bench-predict bench-models bench-score bench-telemetry bench-tls bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ bench-score: .venv/.dev ## Score players, model and spoiled trajectories beside 
 
 bench-telemetry: setup .venv/.dev ## Time PredictGhosts with no traces recorded, 1% and all
 	@$(BIN)/python -m benchmarks.telemetry
+
+bench-tls: setup .venv/.dev ## Time PredictTensors under mutual TLS beside plaintext
+	@$(BIN)/python -m benchmarks.tls
 
 bench-rollouts: .venv/.dev ## Simulate rollouts: how often an equal candidate is rolled back, how soon a worse one is caught
 	@$(BIN)/python -m benchmarks.rollouts

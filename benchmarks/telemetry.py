@@ -6,8 +6,9 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -64,7 +65,7 @@ async def _measure(seconds: float, rounds: int, triton: Path) -> dict[str, list[
         }
         for _ in range(rounds):
             for name, (client, play) in clients.items():
-                times[name] += await _closed(client, play, seconds)
+                times[name] += await closed(partial(client.predict_ghosts, play), IN_FLIGHT, seconds)
     return times
 
 
@@ -84,17 +85,17 @@ async def _suite(endpoint: str, ratio: str, triton: Path) -> AsyncIterator[tuple
             yield client, play.name
 
 
-async def _closed(client: Client, play: str, seconds: float) -> list[float]:
+async def closed(call: Callable[[], Awaitable[object]], in_flight: int, seconds: float) -> list[float]:
     """Milliseconds of each call, with so many always in flight."""
     times: list[float] = []
     until = time.perf_counter() + seconds
 
     async def loop() -> None:
         while (started := time.perf_counter()) < until:
-            await client.predict_ghosts(play)
+            await call()
             times.append(1000 * (time.perf_counter() - started))
 
-    await asyncio.gather(*(loop() for _ in range(IN_FLIGHT)))
+    await asyncio.gather(*(loop() for _ in range(in_flight)))
     return times
 
 
