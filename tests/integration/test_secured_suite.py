@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from deploy.triton import launcher
 from ghostback import feed, wire
 from ghostback.channels import Security, Tls
 from ghostback.client import Addresses, Client
+from ghostback.contract.document import SERVERS
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.predict.v1 import rollout_service_pb2 as pb
 from simulator.game import SimulatedGame, simulate_game
@@ -36,7 +38,10 @@ ROLES = {
     "feed": ["producer"],
     "reader": ["reader"],
     "owner": ["reader", "model-owner"],
+    "consumer": ["reader", "producer"],
 }
+SERVER_NAME = "suite.test"
+CONTRACTS = Path(__file__).parents[2] / "protos" / "contracts"
 
 
 @dataclass
@@ -79,7 +84,7 @@ async def secured(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Sec
             ],
             "score": ["--ingest={ingest}", "--predict={predict}", "--judge-seconds=0.2"],
         }.items():
-            own = authority.issue(name, DOMAIN + name, "127.0.0.1")
+            own = authority.issue(name, DOMAIN + name, "127.0.0.1", SERVER_NAME)
             flags += [f"--tls-certificate={own.certificate}", f"--tls-key={own.key}", f"--tls-ca={authority.ca}"]
             flags += [f"--access-policy={policy}"]
             _, ready = await start_service(name, [flag.format(**known) for flag in flags], folder, stack)
@@ -137,6 +142,47 @@ async def test_what_is_done_to_a_rollout_is_written_down_under_the_identity_that
         aborted = pb.AbortRolloutRequest(name=rollout.name, reason="the test is over")
         await owner.rollouts.AbortRollout(aborted, timeout=SECONDS)
         await until(owner, rollout.name, "ABORTED")
+
+
+async def verified(
+    secured: Secured, *options: str, host: str = "127.0.0.1", **variables: Path
+) -> tuple[int | None, str]:
+    """Exit code and output of `ghostback contract verify`, options before the command."""
+    ports = {server: getattr(secured.addresses, server).rpartition(":")[2] for server in SERVERS}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "ghostback.cli", *options, "contract", "verify", CONTRACTS, "--simulate"),
+        *(f"--target={server}={host}:{port}" for server, port in ports.items()),
+        env=os.environ | {name: str(value) for name, value in variables.items()},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await asyncio.wait_for(process.communicate(), 60)
+    return process.returncode, output.decode()
+
+
+async def test_contracts_are_kept_under_tls_by_whatever_is_told_of_it(secured: Secured) -> None:
+    own, ca = secured.authority.issue("consumer", DOMAIN + "consumer"), secured.authority.ca
+    shown = (f"--certificate={own.certificate}", f"--key={own.key}")
+    code, output = await verified(secured, f"--ca={ca}", f"--server-name={SERVER_NAME}", *shown, host="localhost")
+    assert code == 0, output
+    code, output = await verified(secured, *shown, SSL_CERT_FILE=ca)
+    assert code == 0, output
+
+
+async def test_contracts_are_not_checked_against_servers_that_tls_does_not_let_to(secured: Secured) -> None:
+    own, ca = secured.authority.issue("consumer", DOMAIN + "consumer"), secured.authority.ca
+    shown = (f"--certificate={own.certificate}", f"--key={own.key}")
+    for options, host in (
+        (("--tls",), "127.0.0.1"),
+        (shown, "127.0.0.1"),
+        ((f"--ca={ca}", *shown), "localhost"),
+    ):
+        code, output = await verified(secured, *options, host=host)
+        assert code == 3, output
+        assert "is its certificate signed by one of --ca" in output
+    code, output = await verified(secured)
+    assert code == 3, output
+    assert "and does it speak without TLS?" in output
 
 
 async def test_no_service_was_refused_anything(secured: Secured) -> None:

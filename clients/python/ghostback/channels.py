@@ -7,6 +7,7 @@ Python uses, does not know `hedgingPolicy`.
 """
 
 import json
+import ssl
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,8 @@ def _credentials(security: Security) -> grpc.ChannelCredentials | None:
         return None
     if (tls.certificate is None) != (tls.key is None):
         raise ValueError("Tls.certificate and Tls.key go together; give both or neither")
-    channel = grpc.ssl_channel_credentials(_read(tls.ca), _read(tls.key), _read(tls.certificate))
+    ca = tls.ca.read_bytes() if tls.ca else _system_authorities()
+    channel = grpc.ssl_channel_credentials(ca, _read(tls.key), _read(tls.certificate))
     if security.token is None:
         return channel
     return grpc.composite_channel_credentials(channel, grpc.metadata_call_credentials(_Bearer(security.token)))
@@ -149,6 +151,12 @@ def _credentials(security: Security) -> grpc.ChannelCredentials | None:
 
 def _read(path: Path | None) -> bytes | None:
     return path.read_bytes() if path else None
+
+
+def _system_authorities() -> bytes | None:
+    """What the system trusts, in PEM; gRPC for Python would take a list of its own, and does where there is none."""
+    trusted = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, trusted)).encode() or None
 
 
 class _Bearer(grpc.AuthMetadataPlugin):

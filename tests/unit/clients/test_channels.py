@@ -132,6 +132,26 @@ async def test_a_channel_shows_its_certificate_and_each_calls_token(tmp_path: Pa
     await server.stop(None)
 
 
+async def test_without_authorities_given_those_of_the_system_are_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority, authority_key = certificate("an authority", tmp_path / "ca")
+    certificate("server.test", tmp_path / "server", authority, authority_key)
+    pair = ((tmp_path / "server.key").read_bytes(), (tmp_path / "server.pem").read_bytes())
+    server = grpc.aio.server(handlers=[Failing(0)])
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
+    await server.start()
+
+    async def code() -> grpc.StatusCode:
+        async with aio_channel(f"127.0.0.1:{port}", Security(Tls(server_name="server.test"))) as channel:
+            return await channel.unary_unary(PROMOTE)(b"", timeout=10).code()
+
+    assert await code() is grpc.StatusCode.UNAVAILABLE
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    assert await code() is grpc.StatusCode.OK
+    await server.stop(None)
+
+
 @pytest.mark.parametrize("channel", [aio_channel, sync_channel])
 async def test_a_token_is_never_sent_in_the_clear_nor_a_certificate_without_key(
     channel: object, tmp_path: Path

@@ -18,6 +18,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 from typer.core import TyperGroup
 
+from ghostback.channels import Security, Tls
 from ghostback.cli import failures, suite
 from ghostback.cli.__main__ import COMMANDS
 from ghostback.cli.failures import CommandError
@@ -199,6 +200,22 @@ def test_files_of_tls_and_token_come_from_options_or_the_environment(
     assert renewed() == "first"
     token.write_text("second\n")
     assert renewed() == "second"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "tls"),
+    [
+        ("GHOSTBACK_TLS", "true", Tls()),
+        ("GHOSTBACK_TLS", "false", None),
+        ("GHOSTBACK_SERVER_NAME", "suite.test", Tls(server_name="suite.test")),
+        ("GHOSTBACK_CA", "ca.pem", Tls(Path("ca.pem"))),
+    ],
+)
+def test_what_is_said_of_tls_means_tls(
+    variable: str, value: str, tls: Tls | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert suite.security() == Security(tls)
 
 
 def test_doctor_tells_what_is_wrong_and_what_to_do(tmp_path: Path) -> None:

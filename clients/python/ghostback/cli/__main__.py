@@ -59,10 +59,12 @@ app = typer.Typer(
 )
 
 
+def _option(name: str, about: str, **more: Any) -> Any:
+    return typer.Option(f"--{name}", envvar=f"GHOSTBACK_{name.upper().replace('-', '_')}", help=about, **more)
+
+
 def _file(name: str, about: str) -> Any:
-    return typer.Option(
-        f"--{name}", envvar=f"GHOSTBACK_{name.upper().replace('-', '_')}", help=about, exists=True, dir_okay=False
-    )
+    return _option(name, about, exists=True, dir_okay=False)
 
 
 @app.callback()
@@ -71,15 +73,21 @@ def ghostback(
     certificate: Annotated[Path | None, _file("certificate", "Your certificate, where services ask for one.")] = None,
     key: Annotated[Path | None, _file("key", "The private key of the certificate.")] = None,
     token_file: Annotated[Path | None, _file("token-file", "File of the token that goes with each call.")] = None,
+    server_name: Annotated[
+        str, _option("server-name", "The name in the services' certificates, where it is not that of the address.")
+    ] = "",
+    tls: Annotated[bool, _option("tls", "Reach the services by TLS; needs no saying beside the others.")] = False,
 ) -> None:
     """Ask a Ghostback suite, and look after it. Example: ghostback plays list.
 
     Any of the options below means that the services are reached by TLS; each may be an environment variable.
+    Without --ca, the authorities that the system trusts are trusted.
     """
     if (certificate is None) != (key is None):
         raise typer.BadParameter("--certificate and --key go together; give both or neither")
-    given = {"CA": ca, "CERTIFICATE": certificate, "KEY": key, "TOKEN_FILE": token_file}
-    os.environ.update({f"GHOSTBACK_{name}": str(file) for name, file in given.items() if file})
+    files = {"CA": ca, "CERTIFICATE": certificate, "KEY": key, "TOKEN_FILE": token_file}
+    given = files | {"SERVER_NAME": server_name, "TLS": tls}
+    os.environ.update({f"GHOSTBACK_{name}": str(value) for name, value in given.items() if value})
 
 
 def main() -> None:

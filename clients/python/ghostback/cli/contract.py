@@ -140,6 +140,7 @@ def schema() -> None:
 
 
 async def _recorded(addresses: dict[str, str], max_bytes: int, command: Sequence[str]) -> list[Any]:
+    from ghostback.contract import servers
     from ghostback.contract.recording import recording
 
     async with recording(addresses, max_bytes, suite.security()) as noted:
@@ -148,7 +149,8 @@ async def _recorded(addresses: dict[str, str], max_bytes: int, command: Sequence
         try:
             if command:
                 proxies = {f"GHOSTBACK_{server.upper()}": address for server, address in noted.addresses.items()}
-                process = await asyncio.create_subprocess_exec(*command, env=os.environ | proxies)
+                plain = {name: value for name, value in os.environ.items() if name not in servers.SECURITY}
+                process = await asyncio.create_subprocess_exec(*command, env=plain | proxies)
                 if code := await process.wait():
                     typer.echo(f"{command[0]} ended with exit code {code}", err=True)
             else:

@@ -11,6 +11,11 @@ from ghostback.channels import Security, Tls, aio_channel
 from ghostback.contract.document import SERVERS, ContractError, Unreachable
 
 CONNECT_SECONDS = 10.0
+SECURITY = (
+    *("GHOSTBACK_CA", "GHOSTBACK_CERTIFICATE", "GHOSTBACK_KEY", "GHOSTBACK_TOKEN_FILE"),
+    *("GHOSTBACK_SERVER_NAME", "GHOSTBACK_TLS"),
+)
+"""Environment variables that say how servers are reached: four files, a name and whether by TLS."""
 
 
 def addresses(targets: Sequence[str]) -> dict[str, str]:
@@ -32,15 +37,14 @@ def addresses(targets: Sequence[str]) -> dict[str, str]:
 
 
 def security(environment: Mapping[str, str]) -> Security:
-    """TLS and token as environment variables say: GHOSTBACK_CA, _CERTIFICATE, _KEY and _TOKEN_FILE, all of them paths.
+    """TLS and token as environment variables say, those of `SECURITY`; any of them means TLS.
 
     The token's file is read for each call, so that it may be renewed.
     """
-    ca, certificate, key, token = (
-        Path(file) if (file := environment.get(f"GHOSTBACK_{name}")) else None
-        for name in ("CA", "CERTIFICATE", "KEY", "TOKEN_FILE")
-    )
-    tls = Tls(ca, certificate, key) if ca or certificate or key or token else None
+    given = {name: environment.get(name, "") for name in SECURITY}
+    ca, certificate, key, token = (Path(file) if (file := given[name]) else None for name in SECURITY[:4])
+    name, wanted = given["GHOSTBACK_SERVER_NAME"], given["GHOSTBACK_TLS"].lower() in ("1", "true", "yes", "on")
+    tls = Tls(ca, certificate, key, name) if any((ca, certificate, key, token, name, wanted)) else None
     return Security(tls, (lambda: token.read_text().strip()) if token else None)
 
 
@@ -84,7 +88,8 @@ class Targets:
             channel = aio_channel(address, self.security)
             await self._stack.enter_async_context(channel)
             if not await _is_up(channel):
-                raise Unreachable(f"{server} does not answer at {address}; is it up?")
+                hint = "and is its certificate signed by one of --ca" if self.security.tls else "and does it speak without TLS"
+                raise Unreachable(f"{server} does not answer at {address}; is it up, {hint}?")
             self._channels[address] = channel
         return self._channels[address]
 
