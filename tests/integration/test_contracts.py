@@ -19,6 +19,7 @@ from ghostback.contract.recording import Exchange, recording
 from ghostback.contract.servers import Targets
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.predict.v1 import predict_service_pb2
+from services.common.starting import Starting
 from tests.integration.conftest import Chain
 
 CONTRACTS = Path(__file__).parents[2] / "protos" / "contracts"
@@ -106,6 +107,19 @@ async def test_what_cannot_be_checked_is_neither_kept_nor_broken(
     code, output = await verify(*arguments, targets={"": server})
     assert code == exit_code
     assert said in output
+
+
+@pytest.mark.parametrize("simulate", [(), ("--simulate",)])
+async def test_a_server_that_is_still_starting_when_the_state_is_made_does_not_answer(
+    simulate: tuple[str, ...],
+) -> None:
+    server = grpc.aio.server(interceptors=[Starting()])
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    code, output = await verify(OVERLAY, *simulate, targets={"": f"127.0.0.1:{port}"})
+    await server.stop(None)
+    assert code == 3, output
+    assert "ingest does not give the state: UNAVAILABLE STARTING" in output
 
 
 async def test_a_contract_recorded_from_calls_is_kept_afterwards(

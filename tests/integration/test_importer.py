@@ -120,7 +120,7 @@ async def test_a_play_that_ingest_refuses_is_told_and_the_others_go_in(folder: P
     cells[text.splitlines()[0].split(",").index("down")] = "9"
     path.write_text(text.replace(first, ",".join(cells)))
     code, out, errors = await run(folder, ingest.address, "--json")
-    assert code == 0, errors
+    assert code == 1, errors
     summary = json.loads(out)
     assert list(summary["refused"]) == [plays[0].name]
     assert "down" in summary["refused"][plays[0].name]

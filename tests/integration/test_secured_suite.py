@@ -174,12 +174,13 @@ async def test_contracts_are_not_checked_against_servers_that_tls_does_not_let_t
     shown = (f"--certificate={own.certificate}", f"--key={own.key}")
     for options, host in (
         (("--tls",), "127.0.0.1"),
+        ((f"--ca={ca}",), "127.0.0.1"),
         (shown, "127.0.0.1"),
         ((f"--ca={ca}", *shown), "localhost"),
     ):
         code, output = await verified(secured, *options, host=host)
         assert code == 3, output
-        assert "is its certificate signed by one of --ca" in output
+        assert "are its certificate and yours good?" in output
     code, output = await verified(secured)
     assert code == 3, output
     assert "and does it speak without TLS?" in output

@@ -80,6 +80,8 @@ def main() -> None:
         print(json.dumps(vars(summary)))  # noqa: T201
     else:
         show(summary, console)
+    if summary.refused:
+        sys.exit(1)
 
 
 async def _run(source: str, address: str, console: Console) -> Summary:

@@ -16,9 +16,11 @@ from grpc_status import rpc_status
 
 from ghostback.client import Addresses, Client
 from ghostback.contract import descriptors, offline, paths, state
-from ghostback.contract.document import Contract, ContractError, Interaction, Refusal
+from ghostback.contract.document import Contract, ContractError, Interaction, Refusal, Unreachable
 from ghostback.contract.matching import Finding, Outcome, differences, shown
 from ghostback.contract.servers import Targets
+
+_UNANSWERED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ async def verify(
         simulate: whether a small simulated game is streamed into ingest first, and looked up.
 
     Raises:
-        ContractError: a server is not there, or a variable has no value.
+        ContractError: a variable has no value.
+        Unreachable: a server does not answer.
     """
     async with targets:
         values: dict[str, str] = dict(given)
@@ -67,7 +70,8 @@ async def _state(targets: Targets, given: Mapping[str, str], simulate: bool) -> 
         async with Client(Addresses(ingest=targets.address("ingest")), security=targets.security) as client:
             return await (state.simulate(client) if simulate else state.look_up(client, given))
     except grpc.aio.AioRpcError as error:
-        raise ContractError(f"ingest does not give the state: {_told(error)}; give it with --set NAME=VALUE") from None
+        kind = Unreachable if error.code() in _UNANSWERED else ContractError
+        raise kind(f"ingest does not give the state: {_told(error)}; give it with --set NAME=VALUE") from None
 
 
 async def _outcomes(

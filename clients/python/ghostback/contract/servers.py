@@ -88,8 +88,8 @@ class Targets:
             channel = aio_channel(address, self.security)
             await self._stack.enter_async_context(channel)
             if not await _is_up(channel):
-                hint = "and is its certificate signed by one of --ca" if self.security.tls else "and does it speak without TLS"
-                raise Unreachable(f"{server} does not answer at {address}; is it up, {hint}?")
+                hint = "are its certificate and yours good" if self.security.tls else "does it speak without TLS"
+                raise Unreachable(f"{server} does not answer at {address}; is it up, and {hint}?")
             self._channels[address] = channel
         return self._channels[address]
 
