@@ -74,13 +74,13 @@ def samples_from_message(message: samples_pb2.Samples, field: str = "samples") -
         field: its path in the request, for errors.
 
     Raises:
-        InvalidMessage: no rows, or columns of unequal length.
+        InvalidMessage: no rows, columns of unequal length, or one that is packed in part.
     """
     n = message.sample_count
     try:
         packed = wire.with_unpacked(message)
-    except ValueError as error:
-        raise InvalidMessage("COLUMNS_UNEQUAL", field, str(error)) from None
+    except wire.ColumnError as error:
+        raise _unreadable(error, field) from None
     columns = {name: column_from_message(packed, name, field) for name in domain.SAMPLE_DTYPES}
     if n == 0 and not len(columns["tag_id"]):
         raise InvalidMessage("BATCH_EMPTY", f"{field}.sample_count", "is 0: a batch needs at least one sample")
@@ -106,12 +106,16 @@ def column_from_message(message: Message, name: str, field: str) -> NDArray[Any]
     """The values of a column: (n,).
 
     Raises:
-        InvalidMessage: its bytes are not a whole number of values.
+        InvalidMessage: its bytes are not a whole number of values, or a column of the message is packed in part.
     """
     try:
         return wire.read_column(message, name)
-    except ValueError:
-        raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{name}", "is not a whole number of values") from None
+    except wire.ColumnError as error:
+        raise _unreadable(error, field) from None
+
+
+def _unreadable(error: wire.ColumnError, field: str) -> InvalidMessage:
+    return InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{error.column}", error.problem)
 
 
 def samples_to_message(samples: domain.Samples) -> samples_pb2.Samples:

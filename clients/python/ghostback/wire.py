@@ -8,6 +8,7 @@ object for each value. Views carry the generated classes' types; only columns ar
 differently, through `read_column` and `write_column`.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
@@ -33,6 +34,20 @@ _POOL = descriptor_pool.DescriptorPool()
 _COLUMN_DTYPES: dict[tuple[str, str], np.dtype[Any]] = {}
 
 M = TypeVar("M", bound=Message)
+
+
+class ColumnError(ValueError):
+    """A column cannot be read.
+
+    Attributes:
+        column: the field's name.
+        problem: what is wrong with it.
+    """
+
+    def __init__(self, column: str, problem: str) -> None:
+        super().__init__(f"{column} {problem}")
+        self.column = column
+        self.problem = problem
 
 
 def view(message_class: type[M]) -> type[M]:
@@ -76,20 +91,23 @@ def read_column(message: Message, name: str) -> NDArray[Any]:
     Values that their sender did not pack are read too.
 
     Raises:
-        ValueError: the field's bytes, or those of a part of them, are not a whole number of values.
+        ColumnError: the field's bytes, or those of a part of them, are not a whole number of values; or this or
+            another column of the message is packed in part.
     """
+    message = with_unpacked(message)
     values = getattr(message, name)
-    if not values and len(UnknownFieldSet(message)):
-        message = with_unpacked(message)
-        values = getattr(message, name)
     field = message.DESCRIPTOR.fields_by_name[name]
     if field.type != FieldDescriptor.TYPE_BYTES:
         column: NDArray[Any] = np.asarray(values, dtype=_DTYPES[field.type])
         return column
     dtype = _column_dtype(message, name)
-    if any(len(part) % dtype.itemsize for part in values):
-        raise ValueError(f"{name} is not a whole number of values")
+    _check_whole(name, values, dtype)
     return np.frombuffer(values[0] if len(values) == 1 else b"".join(values), dtype)
+
+
+def _check_whole(name: str, parts: Iterable[bytes], dtype: np.dtype[Any]) -> None:
+    if any(len(part) % dtype.itemsize for part in parts):
+        raise ColumnError(name, "is not a whole number of values")
 
 
 def _column_dtype(message: Message, name: str) -> np.dtype[Any]:
@@ -111,20 +129,25 @@ def with_unpacked(message: M) -> M:
     A view sees unpacked values as unknown fields; they survive serialisation.
 
     Raises:
-        ValueError: a column is packed in part; a view does not know the order of the parts.
+        ColumnError: a column is packed in part, and a view does not know the order of the parts; or the bytes of
+            one are not a whole number of values.
     """
+    fields = UnknownFieldSet(message)
+    if not len(fields):
+        return message
     descriptor = message.DESCRIPTOR
     columns = [name for owner, name in _COLUMN_DTYPES if owner == descriptor.full_name]
     if not columns or descriptor.file.pool is not _POOL:
         return message
-    fields = UnknownFieldSet(message)
     unknown = {fields[i].field_number for i in range(len(fields))}
     unpacked = [name for name in columns if descriptor.fields_by_name[name].number in unknown]
-    for name in unpacked:
-        if getattr(message, name):
-            raise ValueError(f"{name} is packed in part")
     if not unpacked:
         return message
+    for name in columns:
+        parts = getattr(message, name)
+        if parts and name in unpacked:
+            raise ColumnError(name, "is packed in part")
+        _check_whole(name, parts, _column_dtype(message, name))
     generated = message_factory.GetMessageClass(descriptor_pool.Default().FindMessageTypeByName(descriptor.full_name))
     return cast(M, generated.FromString(message.SerializeToString()))
 

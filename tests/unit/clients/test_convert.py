@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ghostback import convert, wire
+from ghostback.features.v1 import features_service_pb2
 from ghostback.play import (
     SAMPLE_DTYPES,
     Event,
@@ -133,6 +134,30 @@ def test_bytes_that_are_no_whole_number_of_values_are_refused_by_name_in_every_c
     participant.tag_ids.append(b"\x01\x02\x03")  # type: ignore[arg-type]
     with pytest.raises(convert.InvalidMessage, match=r"participants\[0\]\.tag_ids: is not a whole number of values"):
         convert.tag_ids(participant, "participants[0]")
+
+
+UNPACKED_X = b"\x0d\x00\x00\x80\x3f"
+"""Field 1, a float that is not packed: 1."""
+
+
+def test_a_column_that_is_packed_in_part_is_refused_by_name_in_every_message() -> None:
+    sent = source_pb2.Path(x=[1], y=[1, 2]).SerializeToString() + UNPACKED_X
+    with pytest.raises(convert.InvalidMessage) as caught:
+        convert.path_from_message(wire.view(source_pb2.Path).FromString(sent), "ghosts[0].path")
+    assert (caught.value.reason, caught.value.field) == ("COLUMNS_UNEQUAL", "ghosts[0].path.x")
+    assert caught.value.description == "is packed in part"
+    number = features_service_pb2.Tensor.DESCRIPTOR.fields_by_name["values"].number
+    sent = features_service_pb2.Tensor(name="x", shape=[2], values=[1]).SerializeToString()
+    sent += bytes([number << 3 | 5]) + UNPACKED_X[1:]
+    with pytest.raises(convert.InvalidMessage, match=r"tensors\[2\]\.values: is packed in part"):
+        tensor = wire.view(features_service_pb2.Tensor).FromString(sent)
+        convert.column_from_message(tensor, "values", "tensors[2]")
+
+
+def test_a_column_of_too_few_bytes_is_refused_beside_one_that_is_not_packed() -> None:
+    path = wire.view(source_pb2.Path).FromString(UNPACKED_X + b"\x12\x02\x00\x04")
+    with pytest.raises(convert.InvalidMessage, match=r"path\.y: is not a whole number of values"):
+        convert.path_from_message(path, "path")
 
 
 def test_a_batch_that_says_it_has_no_rows_and_sends_an_empty_column_is_empty() -> None:
