@@ -144,20 +144,37 @@ async def test_what_is_done_to_a_rollout_is_written_down_under_the_identity_that
         await until(owner, rollout.name, "ABORTED")
 
 
-async def verified(
-    secured: Secured, *options: str, host: str = "127.0.0.1", **variables: Path
-) -> tuple[int | None, str]:
-    """Exit code and output of `ghostback contract verify`, options before the command."""
-    ports = {server: getattr(secured.addresses, server).rpartition(":")[2] for server in SERVERS}
+async def command(*arguments: object, **variables: Path) -> tuple[int | None, str]:
+    """Exit code and output of the command `ghostback`."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "ghostback.cli", *options, "contract", "verify", CONTRACTS, "--simulate"),
-        *(f"--target={server}={host}:{port}" for server, port in ports.items()),
+        *(sys.executable, "-m", "ghostback.cli", *map(str, arguments)),
         env=os.environ | {name: str(value) for name, value in variables.items()},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await asyncio.wait_for(process.communicate(), 60)
     return process.returncode, output.decode()
+
+
+def targets(secured: Secured, host: str = "127.0.0.1") -> list[str]:
+    ports = {server: getattr(secured.addresses, server).rpartition(":")[2] for server in SERVERS}
+    return [f"--target={server}={host}:{port}" for server, port in ports.items()]
+
+
+async def verified(
+    secured: Secured, *options: str, host: str = "127.0.0.1", **variables: Path
+) -> tuple[int | None, str]:
+    """Exit code and output of `ghostback contract verify`, options before the command."""
+    return await command(*options, "contract", "verify", CONTRACTS, "--simulate", *targets(secured, host), **variables)
+
+
+async def test_a_contract_is_recorded_from_a_command_that_knows_nothing_of_tls(secured: Secured) -> None:
+    own, out = secured.authority.issue("consumer", DOMAIN + "consumer"), secured.folder / "recorded.yaml"
+    shown = (f"--ca={secured.authority.ca}", f"--certificate={own.certificate}", f"--key={own.key}")
+    consumer = (sys.executable, "-m", "ghostback.cli", "plays", "list")
+    code, output = await command(*shown, "contract", "record", *targets(secured), f"--out={out}", "--", *consumer)
+    assert code == 0, output
+    assert "IngestService/ListGames" in out.read_text()
 
 
 async def test_contracts_are_kept_under_tls_by_whatever_is_told_of_it(secured: Secured) -> None:
