@@ -35,6 +35,7 @@ class Aftermath:
         reactions: of the defenders to the pass.
         catch: (n,) `Catch`.
         catch_probability: (n,) as the ball arrives, before it is touched; NaN without a pass.
+        interception_probability: (n,) likewise.
         holder: (n,) slot of the player who has the ball at the end, -1 for nobody.
         end: (n,) frame of the whistle.
         ending: (n,) `Ending`.
@@ -47,18 +48,20 @@ class Aftermath:
     reactions: Reactions
     catch: Ints
     catch_probability: Floats
+    interception_probability: Floats
     holder: Ints
     end: Ints
     ending: Ints
 
 
-def play_out(scripts: Scripts, state: State, target: Ints) -> Aftermath:
+def play_out(scripts: Scripts, state: State, target: Ints, until_arrival: bool = False) -> Aftermath:
     """Play from the action to the end.
 
     Args:
         scripts: of n plays.
         state: of the n plays at their action.
         target: (n,) receiver (0-4) thrown to; without meaning for plays that are no passes.
+        until_arrival: whether to stop once every pass has come down.
     """
     n = len(scripts)
     plays = np.arange(n)
@@ -70,7 +73,7 @@ def play_out(scripts: Scripts, state: State, target: Ints) -> Aftermath:
     reacted = reactions.react(scripts, state, target, place)
 
     holder = np.where(passed, -1, np.where(scripts.kind == Kind.RUN, 6 + CARRIER, QUARTERBACK))
-    catch, probability = np.full(n, Catch.NO_PASS, np.intp), np.full(n, np.nan)
+    catch, probability, interception = np.full(n, Catch.NO_PASS, np.intp), np.full(n, np.nan), np.full(n, np.nan)
     end = np.full(n, MAX_FLIGHT - 1, np.intp)
     ending = np.where(scripts.kind == Kind.SACK, Ending.SACK, Ending.TACKLE).astype(np.intp)
     positions, velocities = [state.position[0]], [state.velocity[0]]
@@ -80,6 +83,7 @@ def play_out(scripts: Scripts, state: State, target: Ints) -> Aftermath:
             arrival = outcome.arrive(scripts, state, target, place, throw_length)
             catch = np.where(landing, arrival.catch, catch)
             probability = np.where(landing, arrival.probability, probability)
+            interception = np.where(landing, arrival.interception, interception)
             caught = landing & (catch == Catch.COMPLETE)
             turned = landing & (catch == Catch.INTERCEPTED)
             incomplete = landing & ~caught & ~turned
@@ -91,7 +95,7 @@ def play_out(scripts: Scripts, state: State, target: Ints) -> Aftermath:
         stopped &= running
         end = np.where(stopped, frame, end)
         ending = np.where(stopped & (how != ending) & (how != Ending.TACKLE), how, ending)
-        if (frame >= end + AFTER_WHISTLE).all():
+        if (frame >= end + AFTER_WHISTLE).all() or (until_arrival and (frame >= flight).all()):
             break
 
         wish, vigour = _wishes(scripts, state, target, place, flight, reacted, holder, frame)
@@ -101,7 +105,7 @@ def play_out(scripts: Scripts, state: State, target: Ints) -> Aftermath:
         positions.append(state.position[0])
         velocities.append(state.velocity[0])
     motion = np.array(positions), np.array(velocities)
-    return Aftermath(*motion, place, flight, reacted, catch, probability, holder, end, ending)
+    return Aftermath(*motion, place, flight, reacted, catch, probability, interception, holder, end, ending)
 
 
 def _wishes(

@@ -85,38 +85,76 @@ class SimulatedGame:
 
         The receiver truly thrown to is there too, with the play as it is in `plays`.
         """
-        passes = np.flatnonzero(self.truth.scripts.kind == Kind.PASS)
-        rows, receivers = np.repeat(passes, N_ELIGIBLE), np.tile(np.arange(N_ELIGIBLE), len(passes))
+        rows, receivers = self._passes()
         other = receivers != self.truth.targets[rows]
         replays = iter(self._replay(rows[other], receivers[other]))
         return {
-            (self.plays[row].play_id, self.truth.drawn[row].people[6 + receiver].person_id): (
-                next(replays) if replayed else self.plays[row]
-            )
+            self._attempt(row, receiver): next(replays) if replayed else self.plays[row]
             for row, receiver, replayed in zip(rows, receivers, other, strict=True)
         }
 
-    def redraw(self, draw: int) -> "SimulatedGame":
+    def redraw(self, draw: int, throw: bool = False) -> "SimulatedGame":
         """The same game with the defenders' reactions drawn anew: delays, answers, effort and misjudgement.
 
         Up to and including the release, hand-off or sack every play is the same, sample by sample,
-        and so are the pass and its luck. How far two draws lie apart is what no prediction made at
-        the throw can know: the floor of its error.
+        and so are the pass and its luck unless they are to be drawn too. How far two draws lie apart is
+        what no prediction made at the throw can know: the floor of its error.
 
         Args:
             draw: 1 or more; the same draw gives the same game.
+            throw: whether to draw the air time and aim of the throw and all luck after it, too.
 
         Raises:
             ValueError: the draw is below 1.
         """
-        if draw < 1:
-            raise ValueError("the draw must be 1 or more")
         truth = self.truth
-        scripts = truth.scripts.redrawn([script.generator(truth.seed, i, draw) for i in range(len(self.plays))])
+        scripts = self._redrawn(draw, throw)
         return _played(
             self.game,
             replace(truth, scripts=scripts, after=flight.play_out(scripts, truth.before.state, truth.targets)),
         )
+
+    def at_arrival(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """Probabilities of a catch and of an interception as the ball arrives, before it is touched.
+
+        They are of every pass to every eligible receiver, by play id and participant id, as in `retarget_all`.
+        """
+        return self._probabilities([self.truth.scripts])
+
+    def at_throw(self, draws: int = 32) -> dict[tuple[str, str], tuple[float, float]]:
+        """The same probabilities as the ball leaves the hand: means over draws of all that is not known then.
+
+        Args:
+            draws: how often reactions and throw are drawn, 1 or more.
+        """
+        return self._probabilities([self._redrawn(draw, throw=True) for draw in range(1, draws + 1)])
+
+    def _redrawn(self, draw: int, throw: bool) -> Scripts:
+        if draw < 1:
+            raise ValueError("the draw must be 1 or more")
+        generators = [script.generator(self.truth.seed, i, draw) for i in range(len(self.plays))]
+        return self.truth.scripts.redrawn(generators, throw)
+
+    def _probabilities(self, draws: list[Scripts]) -> dict[tuple[str, str], tuple[float, float]]:
+        rows, receivers = self._passes()
+        state = self.truth.before.state.take(rows)
+        after = [flight.play_out(drawn.take(rows), state, receivers, until_arrival=True) for drawn in draws]
+        caught = np.mean([each.catch_probability for each in after], axis=0)
+        intercepted = np.mean([each.interception_probability for each in after], axis=0)
+        return {
+            self._attempt(row, receiver): (complete, interception)
+            for row, receiver, complete, interception in zip(
+                rows, receivers, caught.tolist(), intercepted.tolist(), strict=True
+            )
+        }
+
+    def _passes(self) -> tuple[Ints, Ints]:
+        """Number of the play and receiver (0-4) of every pass to every receiver."""
+        passes = np.flatnonzero(self.truth.scripts.kind == Kind.PASS)
+        return np.repeat(passes, N_ELIGIBLE), np.tile(np.arange(N_ELIGIBLE), len(passes))
+
+    def _attempt(self, row: int, receiver: int) -> tuple[str, str]:
+        return self.plays[row].play_id, self.truth.drawn[row].people[ELIGIBLE][receiver].person_id
 
     def _replay(self, rows: Ints, receivers: Ints) -> list[Play]:
         if not len(rows):

@@ -51,11 +51,13 @@ class Arrival:
         catch: (n,) `Catch`.
         nearest: (n,) defender (0-10) nearest to the ball.
         probability: (n,) of a catch, before the ball is touched.
+        interception: (n,) probability of an interception, likewise.
     """
 
     catch: Ints
     nearest: Ints
     probability: Floats
+    interception: Floats
 
 
 def arrive(scripts: Scripts, state: State, target: Ints, place: Floats, throw_length: Floats) -> Arrival:
@@ -77,7 +79,7 @@ def arrive(scripts: Scripts, state: State, target: Ints, place: Floats, throw_le
         [Catch.COMPLETE, Catch.DROPPED, Catch.INTERCEPTED, Catch.DEFENDED],
         Catch.INCOMPLETE,
     )
-    return Arrival(catch, nearest, probability)
+    return Arrival(catch, nearest, probability, np.minimum(picks, 1.0 - hands))
 
 
 def stopped(scripts: Scripts, state: State, holder: Ints, frame: int) -> tuple[Flags, Ints]:

@@ -38,6 +38,8 @@ LATE = 0.08
 """Share of defenders who see a pass late."""
 REACTIONS = ("late", "delay", "answer", "effort", "judgement")
 """Fields of `Scripts` that `Scripts.redrawn` draws anew."""
+THROW = ("lob", "aim", "luck", "grip", "call")
+"""Fields that it draws anew when the throw and its luck are to be others too."""
 _RUN = 0.355  # share of plays
 _TEMPO_SHARES = (0.44, 0.38, 0.18)
 _HOLD = {Tempo.QUICK: (2.2, 0.4), Tempo.MEDIUM: (3.15, 0.5), Tempo.LONG: (4.2, 0.7)}  # seconds, mean and spread
@@ -142,10 +144,13 @@ class Scripts:
         """The scripts of the chosen plays, repeated where asked."""
         return type(self)(**{f.name: getattr(self, f.name)[rows] for f in fields(self)})
 
-    def redrawn(self, generators: list[np.random.Generator]) -> Self:
-        """The same scripts but for how the defenders react to a throw, a generator a play."""
-        drawn = [_reactions(rng) for rng in generators]
-        return replace(self, **{name: np.array([d[name] for d in drawn]) for name in REACTIONS})
+    def redrawn(self, generators: list[np.random.Generator], throw: bool = False) -> Self:
+        """The same scripts but for how defenders react to a throw and, where asked, how it comes; a generator a play.
+
+        The reactions drawn do not depend on whether the throw is drawn too.
+        """
+        drawn = [_reactions(rng) | (_throw(rng) if throw else {}) for rng in generators]
+        return replace(self, **{name: np.array([d[name] for d in drawn]) for name in drawn[0]})
 
     def fallen(self, time: Floats) -> Flags:
         """Who lies on the ground (n, 22), seconds (n,) after the snap."""
@@ -255,13 +260,9 @@ def draw(seed: int, play: int, attack: str, defend: str, line: float) -> Drawn:
         "slip": np.where(slips, rng.uniform(0.5, 4.0, N_PLAYERS), 99.0),
         "first_read": hot if hot >= 0 else first_read,
         "taste": rng.gumbel(0.0, 0.8, N_ELIGIBLE),
-        "lob": 0.89 + rng.gamma(1.0, 0.1),
-        "aim": rng.normal(size=2),
-        "luck": rng.uniform(),
-        "grip": rng.uniform(size=MAX_FLIGHT),
-        "call": rng.integers(1, 4),
         "gap": gap,
-    } | _reactions(generator(seed, play))
+    }
+    script |= _throw(rng) | _reactions(generator(seed, play))
     return Drawn(people, names, script, rng.standard_normal((MAX_FRAMES, N_PLAYERS + 1, 4), dtype=np.float32))
 
 
@@ -311,6 +312,17 @@ def _reactions(rng: np.random.Generator) -> dict[str, Floats | Flags]:
         "answer": rng.uniform(size=N_DEFENSE),
         "effort": rng.uniform(size=N_DEFENSE),
         "judgement": rng.normal(size=(N_DEFENSE, 2)),
+    }
+
+
+def _throw(rng: np.random.Generator) -> dict[str, object]:
+    """How a throw comes and what luck it has: the fields of `THROW`."""
+    return {
+        "lob": 0.89 + rng.gamma(1.0, 0.1),
+        "aim": rng.normal(size=2),
+        "luck": rng.uniform(),
+        "grip": rng.uniform(size=MAX_FLIGHT),
+        "call": rng.integers(1, 4),
     }
 
 

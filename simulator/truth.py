@@ -45,6 +45,7 @@ class PlayTruth:
         assignments: of each defender, by participant id.
         catch: how the pass ended, drops and balls broken up apart.
         catch_probability: as the ball arrives, before it is touched; NaN without a pass.
+        interception_probability: likewise.
     """
 
     coverage: str
@@ -52,6 +53,7 @@ class PlayTruth:
     assignments: dict[str, Assignment]
     catch: Catch
     catch_probability: float
+    interception_probability: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,4 +105,5 @@ class Truth:
             assignments=assignments,
             catch=Catch(after.catch[row]),
             catch_probability=float(after.catch_probability[row]),
+            interception_probability=float(after.interception_probability[row]),
         )

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from ghostback.play import Play, Samples
+from ghostback.play import PassOutcome, Play, Samples
 from simulator.game import SimulatedGame, simulate_game
 from simulator.playbook import Kind
-from simulator.script import REACTIONS
+from simulator.script import REACTIONS, THROW
 
 
 @pytest.fixture(scope="module")
@@ -21,6 +21,15 @@ def redrawn(game: SimulatedGame) -> SimulatedGame:
 
 def until(play: Play, frame: int) -> Samples:
     return play.samples.take(play.samples.frame <= frame)
+
+
+def passes(game: SimulatedGame) -> list[Play]:
+    return [play for play in game.plays if play.forward_pass]
+
+
+def target_of(play: Play) -> str:
+    assert play.forward_pass
+    return play.forward_pass.target_id
 
 
 def test_a_redrawn_play_is_the_same_until_the_release_and_so_is_its_pass(
@@ -76,3 +85,60 @@ def test_what_ifs_can_be_redrawn_too(game: SimulatedGame, redrawn: SimulatedGame
 def test_a_draw_below_one_is_refused(game: SimulatedGame) -> None:
     with pytest.raises(ValueError, match="1 or more"):
         game.redraw(0)
+
+
+def test_with_the_throw_drawn_too_the_pass_is_another_from_the_release_on(
+    game: SimulatedGame, redrawn: SimulatedGame
+) -> None:
+    other = game.redraw(1, throw=True)
+    for one, two in zip(game.plays, other.plays, strict=True):
+        if one.forward_pass:
+            forward = one.forward_pass.forward_frame
+            assert until(one, forward) == until(two, forward)
+    assert not np.array_equal(game.truth.after.place, other.truth.after.place)
+    for name in (*REACTIONS, *THROW):
+        first, second, third = (getattr(each.truth.scripts, name) for each in (game, redrawn, other))
+        assert not np.array_equal(first, third)
+        assert np.array_equal(second, third) == (name in REACTIONS)
+
+
+def test_a_pass_ends_over_many_draws_as_often_in_each_way_as_its_probabilities_at_the_throw_say(
+    game: SimulatedGame,
+) -> None:
+    draws = 30
+    probabilities = game.at_throw(draws)
+    told = np.array([probabilities[play.play_id, target_of(play)] for play in passes(game)])
+    ends = [[play.forward_pass.outcome for play in passes(game.redraw(i, throw=True))] for i in range(1, draws + 1)]  # type: ignore[union-attr]
+    for column, outcome in enumerate((PassOutcome.COMPLETE, PassOutcome.INTERCEPTED)):
+        frequency = np.mean([[end is outcome for end in each] for each in ends], axis=0)
+        spread = np.sqrt(told[:, column] * (1 - told[:, column]) / draws)
+        assert (np.abs(frequency - told[:, column]) < 4.5 * spread + 0.02).all()
+        assert abs(frequency.mean() - told[:, column].mean()) < 4 * np.sqrt((spread**2).sum()) / len(told)
+    assert np.std(told[:, 0]) > 0.1
+
+
+def test_probabilities_at_arrival_are_those_of_the_game_and_its_what_ifs_and_agree_with_how_passes_end() -> None:
+    games = [simulate_game(seed, 60) for seed in range(90, 94)]
+    told, ended = [], []
+    for game in games:
+        probabilities = game.at_arrival()
+        replays = game.retarget_all()
+        assert probabilities.keys() == replays.keys()
+        for row, play in enumerate(game.plays):
+            if play.forward_pass:
+                truth = game.truth.of_play(row)
+                assert probabilities[play.play_id, target_of(play)] == (
+                    truth.catch_probability,
+                    truth.interception_probability,
+                )
+        told += list(probabilities.values())
+        ended += [play.forward_pass.outcome for play in replays.values()]  # type: ignore[union-attr]
+    expected = np.array(told)
+    for column, outcome in enumerate((PassOutcome.COMPLETE, PassOutcome.INTERCEPTED)):
+        happened = np.array([end is outcome for end in ended])
+        order = np.argsort(expected[:, column])
+        for rows in np.array_split(order, 3):
+            spread = np.sqrt((expected[rows, column] * (1 - expected[rows, column])).sum()) / len(rows)
+            assert abs(happened[rows].mean() - expected[rows, column].mean()) < 4 * 5**0.5 * spread + 1e-9
+    assert (expected >= 0).all()
+    assert (expected.sum(axis=1) <= 1).all()
