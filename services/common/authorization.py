@@ -54,7 +54,7 @@ _METHODS = {
         Role.SERVICE: "GetFeatureSet ComputeFeatures",
     },
     "ghostback.predict.v1.PredictService": {
-        Role.READER: "PredictGhosts PredictTensors",
+        Role.READER: "PredictGhosts PredictPassOutcomes PredictTensors",
         Role.SERVICE: "PredictGhosts",
     },
     "ghostback.predict.v1.ModelService": {

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 import jwt
 from cryptography import x509
@@ -115,6 +116,18 @@ class Tokens:
         if bound is not None and (not certificate or bound != thumbprint(certificate)):
             raise IdentityError(f"the token of {claims['sub']!r} is bound to another certificate")
         return Identity((claims["sub"],), "token", claims["exp"] + LEEWAY_SECONDS)
+
+
+def caller_at(peer: str) -> str:
+    """The caller of the call being served: its name, or its address where callers need no identity.
+
+    Args:
+        peer: gRPC's name of where the call comes from: `ipv4:127.0.0.1:4711` is at `127.0.0.1`.
+    """
+    if name := caller.get():
+        return name
+    kind, _, address = unquote(peer).partition(":")
+    return address.rpartition(":")[0].strip("[]") if kind.startswith("ip") else kind
 
 
 def of_certificate(shown: Mapping[str, Any], certificate: bytes) -> Identity:

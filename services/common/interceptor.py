@@ -20,7 +20,7 @@ from opentelemetry.trace import Span
 from prometheus_client import Counter, Gauge, Histogram
 
 from ghostback.convert import InvalidMessage
-from services.common import status, tracing
+from services.common import identity, status, tracing
 from services.common.budget import Budget
 from services.common.errors import DomainError, InvalidInput, ResourceExhausted, Unavailable, Violation
 from services.common.shedding import Turns
@@ -129,7 +129,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         async def unary(data: bytes, context: Context) -> Any:
             async with self._around(method, context) as refused:
                 with self._let_in(method, context):
-                    async with turn(), self._requests.held(_PARSED * len(data)):
+                    async with turn(identity.caller_at(context.peer())), self._requests.held(_PARSED * len(data)):
                         return await behaviour(_parsed(parse, data), context)
             del data
             return await context.abort_with_status(refused[0])
@@ -230,7 +230,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             code = refused[0].code
         finally:
             tracing.end(span, code)
-            ended = partial(_ended, method, code, time.monotonic() - started, request_id.get(), refused, span)
+            who, seconds = identity.caller.get(), time.monotonic() - started
+            ended = partial(_ended, method, code, seconds, request_id.get(), who, refused, span)
             context.add_done_callback(lambda _: ended())  # type: ignore[arg-type]
 
 
@@ -256,12 +257,12 @@ async def _write(response: Any, context: Context, seconds: float) -> None:
 
 
 def _ended(
-    method: str, code: grpc.StatusCode, seconds: float, request: str, refused: list[grpc.Status], span: Span
+    method: str, code: grpc.StatusCode, seconds: float, request: str, who: str, refused: list[grpc.Status], span: Span
 ) -> None:
     """Count and log a call, once its answer is out."""
     _IN_FLIGHT.labels(method).dec()
     _CALLS.labels(method, code.name).inc()
     _SECONDS.labels(method).observe(seconds, tracing.exemplar(span))
-    details = tracing.ids(span) | ({"details": refused[0].details} if refused else {})
+    details = tracing.ids(span) | ({"caller": who} if who else {}) | ({"details": refused[0].details} if refused else {})
     milliseconds = round(seconds * 1000, 2)
     _log.info("call", method=method, code=code.name, milliseconds=milliseconds, request_id=request, **details)

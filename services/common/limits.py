@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import unquote
 
+from services.common import identity
 from services.common.errors import ResourceExhausted
 from services.common.interceptor import Call
 
@@ -19,7 +19,7 @@ class CallLimits:
 
         Args:
             most: calls of all callers.
-            most_a_peer: calls from one address, over whatever number of connections.
+            most_a_peer: calls of one identity, or from one address where callers have none, over all connections.
         """
         self._most = most
         self._most_a_peer = most_a_peer
@@ -32,24 +32,18 @@ class CallLimits:
         Raises:
             ResourceExhausted: there are too many, of its caller or of all.
         """
-        peer = address_of(call.context.peer())
-        if self._in_flight[peer] >= self._most_a_peer:
-            raise _too_many(f"{peer} has {self._most_a_peer} calls in flight, the limit for one caller")
+        caller = identity.caller_at(call.context.peer())
+        if self._in_flight[caller] >= self._most_a_peer:
+            raise _too_many(f"{caller} has {self._most_a_peer} calls in flight, the limit for one caller")
         if self._in_flight.total() >= self._most:
             raise _too_many(f"{self._most} calls are in flight, the limit of this server")
-        self._in_flight[peer] += 1
+        self._in_flight[caller] += 1
         try:
             yield
         finally:
-            self._in_flight[peer] -= 1
-            if not self._in_flight[peer]:
-                del self._in_flight[peer]
-
-
-def address_of(peer: str) -> str:
-    """The address in gRPC's name of a peer: `127.0.0.1` of `ipv4:127.0.0.1:4711`."""
-    kind, _, address = unquote(peer).partition(":")
-    return address.rpartition(":")[0].strip("[]") if kind.startswith("ip") else kind
+            self._in_flight[caller] -= 1
+            if not self._in_flight[caller]:
+                del self._in_flight[caller]
 
 
 def _too_many(why: str) -> ResourceExhausted:

@@ -34,7 +34,8 @@ class FeatureSet:
         rate: steps per second.
         observed: steps observed, the last at pass forward.
         horizon: steps after pass forward.
-        row: what a row of the tensors stands for: a `defender` for a target, or a `target` with all players.
+        row: what a row of the tensors stands for: a `defender` for a target, a `target` with all players, or a
+            `pass` to a target.
         tensors: the tensors.
     """
 
@@ -103,8 +104,37 @@ def _ghosting_scene(setting: str) -> FeatureSet:
     )
 
 
+def _pass_outcome(setting: str) -> FeatureSet:
+    entries: tuple[str, ...] = (
+        "time to throw s",
+        "passer speed yd/s",
+        "rush separation yd",
+        "air distance yd",
+        "air yards yd",
+        "sideline separation yd",
+        "target separation yd",
+        "receiver speed yd/s",
+        "closing speed yd/s",
+        "closing angle deg",
+    )
+    ahead = "by ghosts, to a receiver who runs on" if setting == "live" else "as it went"
+    if setting == "retrospective":
+        entries += ("receiver to ball yd", "defender to ball yd")
+    return FeatureSet(
+        name=f"pass-outcome{_SETTINGS[setting]}",
+        version=1,
+        description=f"Measurements of a pass, at the throw and at its arrival {ahead}",
+        setting=setting,
+        rate=RATE,
+        observed=OBSERVED,
+        horizon=HORIZON,
+        row="pass",
+        tensors=(TensorSpec("measurements", (len(entries),), entries),),
+    )
+
+
 FEATURE_SETS: dict[str, FeatureSet] = {
-    each.id: each for kind in (_ghosting_kinematics, _ghosting_scene) for each in map(kind, _SETTINGS)
+    each.id: each for kind in (_ghosting_kinematics, _ghosting_scene, _pass_outcome) for each in map(kind, _SETTINGS)
 }
 """Every feature set, by id."""
 

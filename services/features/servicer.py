@@ -18,6 +18,7 @@ from services.common.operations import Operations, Report
 from services.common.upstream import Upstream
 from services.features import feature_sets, tensors
 from services.features.library import Library
+from services.features.measurements import Ghosts
 from services.features.screening import catalogue, screened, table
 from services.features.screening.boosting import Workers
 from services.features.screening.screen import Judged, Screening, Stage, Verdict, screen
@@ -28,7 +29,11 @@ from services.features.targets import Target
 FEATURES_SERVICE = pb.DESCRIPTOR.services_by_name["FeaturesService"]
 
 _ROWS = Counter("ghostback_feature_rows_total", "Pairs of target and defender computed.", ["feature_set"])
-_TENSOR_ROWS = {"defender": pb.TENSOR_ROW_DEFENDER, "target": pb.TENSOR_ROW_TARGET}
+_TENSOR_ROWS = {
+    "defender": pb.TENSOR_ROW_DEFENDER,
+    "target": pb.TENSOR_ROW_TARGET,
+    "pass": pb.TENSOR_ROW_PASS,
+}
 _SETTINGS: dict[int, str] = {
     source_pb2.SETTING_UNSPECIFIED: "retrospective",
     source_pb2.SETTING_RETROSPECTIVE: "retrospective",
@@ -64,12 +69,14 @@ class FeaturesServicer:
         """Compute the tensors of one play."""
         name = requests.resource_id(request.feature_set, "featureSets", "feature_set")
         feature_set = await asyncio.to_thread(self._library.get, name)
-        requests.at_most(request, target_ids=16, defender_ids=32)
+        requests.at_most(request, target_ids=16, defender_ids=32, ghosts=512)
+        ghosts = _ghosts(request, feature_set)
         play = await plays.resolve(request.source, self._ingest)
         asked = list(request.target_ids), list(request.defender_ids)
         if isinstance(feature_set, ScreenedSet):
             return _response(await asyncio.to_thread(screened.compute, play, feature_set, *asked))
-        return _response(await asyncio.to_thread(tensors.compute, play, feature_set, *asked))
+        computed = asyncio.to_thread(tensors.compute, play, feature_set, *asked, ghosts, request.before_flight)
+        return _response(await computed)
 
     async def SelectFeatures(self, request: pb.SelectFeaturesRequest, context: Any) -> Message:
         """Start screening the candidates on the passes of some games."""
@@ -126,6 +133,28 @@ class FeaturesServicer:
             workers.stop.set()
             await asyncio.gather(job, return_exceptions=True)
             raise
+
+
+def _ghosts(request: pb.ComputeFeaturesRequest, feature_set: feature_sets.FeatureSet) -> Ghosts:
+    """The ghosts of a request.
+
+    Raises:
+        InvalidInput: the feature set has no use for them, or for flights that are left out; a path is too short.
+    """
+    wrong = []
+    if request.ghosts and feature_set.row != "pass":
+        wrong.append(Violation("ghosts", f"are not for {feature_set.id}, whose rows stand for a {feature_set.row}"))
+    if request.before_flight and isinstance(feature_set, ScreenedSet):
+        wrong.append(Violation("before_flight", f"is not for {feature_set.id}, a screened feature set"))
+    found = {}
+    for i, ghost in enumerate(request.ghosts):
+        path = convert.path_from_message(ghost.path, f"ghosts[{i}].path")
+        if len(path) < 2:
+            wrong.append(Violation(f"ghosts[{i}].path", f"has {len(path)} points, must have 2 or more"))
+        found[ghost.target_id, ghost.defender_id] = path
+    if wrong:
+        raise InvalidInput("FIELD_INVALID", wrong)
+    return found
 
 
 def _response(batch: tensors.FeatureBatch) -> Message:

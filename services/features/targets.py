@@ -123,7 +123,16 @@ def _extrapolated(play: Play, tracks: Tracks, target_id: str, release: int) -> t
         raise FailedPrecondition(
             "TRACKS_INCOMPLETE", f"{play.name} lacks samples of {target_id} at the pass", play.name
         )
-    row = tracks.row(target_id)
+    return run_on(tracks, tracks.row(target_id))
+
+
+def run_on(tracks: Tracks, row: int) -> tuple[Points, Points]:
+    """Places and velocities (n_steps, 2) of someone who, where his samples end, runs on within the field.
+
+    Args:
+        tracks: the tracks.
+        row: of whom; he has samples at the first step.
+    """
     position, velocity = tracks.position[row], tracks.velocity[row]
     lost = ~np.isfinite(position).all(axis=-1)
     if not lost.any():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind, Play
 from ghostback.tracks import Tracks, resample
 from services.common.errors import FailedPrecondition, InvalidInput, Violation
-from services.features import kinematics, scene, targets
+from services.features import kinematics, measurements, scene, targets
 from services.features.feature_sets import FeatureSet
 from services.features.moment import Moment
 
@@ -17,11 +17,12 @@ SIDELINE_TOLERANCE = 1.0
 """Yards beyond the field's edge at which a defender's trajectory counts as having left it."""
 
 Tensor = NDArray[np.float32]
+_NO_GHOSTS: measurements.Ghosts = {}
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureBatch:
-    """Tensors of a play for pairs of target and defender.
+    """Tensors of a play for pairs of target and defender; of passes to targets, in their order, there are no pairs.
 
     Attributes:
         feature_set: id of the feature set.
@@ -55,7 +56,12 @@ class FeatureBatch:
 
 
 def compute(
-    play: Play, feature_set: FeatureSet, target_ids: Sequence[str] = (), defender_ids: Sequence[str] = ()
+    play: Play,
+    feature_set: FeatureSet,
+    target_ids: Sequence[str] = (),
+    defender_ids: Sequence[str] = (),
+    ghosts: measurements.Ghosts = _NO_GHOSTS,
+    before_flight: bool = False,
 ) -> FeatureBatch:
     """The tensors of a feature set for some targets and defenders of a play.
 
@@ -63,7 +69,11 @@ def compute(
         play: the play, with samples.
         feature_set: the feature set.
         target_ids: participants to take as the target; empty means the actual one.
-        defender_ids: defenders to compute for; empty means every defensive back.
+        defender_ids: defenders to compute for; empty means every defensive back, or every defender where rows stand
+            for passes.
+        ghosts: where defenders go, for feature sets whose rows stand for passes.
+        before_flight: whether every target is a what-if: nothing is taken from the flight of the ball, or from whom
+            it flies to.
 
     Raises:
         InvalidInput: a target is not eligible, or a defender unknown.
@@ -72,7 +82,9 @@ def compute(
     if play.forward_pass is None:
         raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} has no forward pass", play.name)
     chosen = targets.choose(play, target_ids)
-    asked = _defenders(play, defender_ids)
+    asked = _defenders(play, defender_ids, every=feature_set.row == "pass")
+    if before_flight:
+        play = replace(play, forward_pass=replace(play.forward_pass, target_id=""))
     step, observed, horizon = 1.0 / feature_set.rate, feature_set.observed, feature_set.horizon
     live = feature_set.setting == "live"
     tracks = resample(_at_the_pass(play) if live else play, (1 - observed) * step, horizon * step, feature_set.rate)
@@ -83,7 +95,10 @@ def compute(
         usable = usable[: scene.SIDE]
     moment = Moment(play, tracks, feature_set, followed, tuple(usable))
     n = len(usable)
-    if feature_set.row == "target":
+    if feature_set.row == "pass":
+        n, tensor_row, slot = 0, np.empty(0, np.intp), np.empty(0, np.intp)
+        values = measurements.tensors(moment, ghosts)
+    elif feature_set.row == "target":
         filled = scene.slots(moment)
         names = [p.participant_id if p else "" for p in filled]
         tensor_row = np.repeat(np.arange(len(followed)), n)
@@ -95,13 +110,13 @@ def compute(
     return FeatureBatch(
         feature_set=feature_set.id,
         setting=feature_set.setting,
-        defender_ids=moment.defender_ids * len(followed),
-        target_ids=tuple(target.participant_id for target in followed for _ in usable),
+        defender_ids=moment.defender_ids[:n] * len(followed),
+        target_ids=tuple(target.participant_id for target in followed for _ in range(n)),
         air_steps=np.repeat([target.air_steps for target in followed], n),
         tensor_row=tensor_row,
         slot=slot,
         tensors={name: value.astype(np.float32) for name, value in values.items()},
-        anchor=np.tile(moment.anchor, (len(followed), 1)),
+        anchor=np.tile(moment.anchor[:n], (len(followed), 1)),
         direction=moment.direction,
         targets=followed,
         observed=observed,
@@ -117,14 +132,14 @@ def _at_the_pass(play: Play) -> Play:
     return replace(play, samples=play.samples.take(known))
 
 
-def _defenders(play: Play, defender_ids: Sequence[str]) -> list[str]:
-    if not defender_ids:
-        return [p.participant_id for p in play.defensive_backs()]
-    defense = {
+def _defenders(play: Play, defender_ids: Sequence[str], every: bool) -> list[str]:
+    defense = [
         p.participant_id
         for p in play.participants
         if p.kind is ParticipantKind.PLAYER and p.team_id != play.offense_team
-    }
+    ]
+    if not defender_ids:
+        return defense if every else [p.participant_id for p in play.defensive_backs()]
     wrong = [
         Violation(f"defender_ids[{i}]", f"{name!r} is not a defender of the play")
         for i, name in enumerate(defender_ids)

@@ -18,6 +18,7 @@ from services.common.errors import DomainError, Unavailable
 from services.common.health import Service
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
+from services.predict.attempts import Attempted
 from services.predict.model_servicer import MODEL_SERVICE, ModelServicer
 from services.predict.plugins import Plugins
 from services.predict.registry import Registry, State
@@ -26,7 +27,7 @@ from services.predict.rollouts.answering import Answering
 from services.predict.rollouts.controller import Controller
 from services.predict.rollouts.store import Store
 from services.predict.routing import Router
-from services.predict.servicer import PREDICT_SERVICE, Drawn, PredictServicer
+from services.predict.servicer import PREDICT_SERVICE, PredictServicer
 from services.predict.triton import ModelServer
 
 _log = structlog.get_logger()
@@ -74,7 +75,7 @@ async def start(settings: PredictSettings) -> AsyncIterator[server.Services]:
     models = Registry()
     store = await asyncio.to_thread(Store, settings.database_url)
     router = Router(models)
-    answering = Answering[Drawn](settings.patience_seconds)
+    answering = Answering[Attempted](settings.patience_seconds)
     controller = Controller(store, router, models, model_server, answering)
     plugins = Plugins(models, model_server, features)
     await plugins.rescan()

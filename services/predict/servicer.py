@@ -2,27 +2,23 @@
 
 import asyncio
 import re
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
 from urllib.parse import unquote
 
-import numpy as np
 from google.protobuf.message import Message
 from prometheus_client import Counter
 
-from ghostback import convert, wire
-from ghostback.features.v1 import features_service_pb2
+from ghostback import wire
 from ghostback.predict.v1 import predict_service_pb2 as pb
-from services.common import identity, interceptor, names, requests
+from ghostback.tracking.v1 import source_pb2
+from services.common import identity, interceptor, requests
 from services.common.errors import InvalidInput, PermissionDenied, Violation
 from services.common.upstream import Upstream
-from services.predict import ghosts, given_tensors
-from services.predict.golden import Tensors
-from services.predict.registry import ModelVersion, Registry
+from services.predict.attempts import Attempted, Drawing, Forecasting, Running
+from services.predict.registry import Registry
 from services.predict.rollouts.answering import Answering
 from services.predict.rollouts.policy import RoutingKey
 from services.predict.routing import Decision, Router
@@ -33,22 +29,16 @@ ARM_KEY = "x-ghostback-arm"
 ROUTING_KEY = "x-ghostback-routing-key"
 
 _DEFAULT_MODEL = "models/ghosting"
+_DEFAULT_OUTCOME_MODEL = "models/pass-outcome"
 _GHOSTS = Counter("ghostback_ghosts_total", "Ghosts drawn, by arm and model version.", ["arm", "model_version"])
+_FORECASTS = Counter(
+    "ghostback_pass_outcomes_total", "Outcomes of passes forecast, by arm and model version.", ["arm", "model_version"]
+)
 _MODEL_NAME = re.compile(r"models/([^/]+)(?:/versions/([^/]+))?")
 
 
-@dataclass(frozen=True, slots=True)
-class Drawn:
-    """What a model version says of a play; fields as of `answering.Answered`."""
-
-    response: Any
-    seconds: float | None = None
-    inputs: Tensors = field(default_factory=dict)
-    superhuman: bool = False
-
-
 class PredictServicer:
-    """Draws ghosts: features from upstream, a model version by the routing, its outputs from Triton."""
+    """Draws ghosts and forecasts: features from upstream, a model version by the routing, its outputs from Triton."""
 
     def __init__(
         self,
@@ -56,7 +46,7 @@ class PredictServicer:
         model_server: ModelServer,
         features: Upstream,
         router: Router,
-        answering: Answering[Drawn],
+        answering: Answering[Attempted],
         arm_callers: Iterable[IPv4Network | IPv6Network],
     ) -> None:
         self._registry = registry
@@ -69,19 +59,53 @@ class PredictServicer:
     async def PredictGhosts(self, request: pb.PredictGhostsRequest, context: Any) -> Message:
         """Predict the ghosts of one play."""
         requests.at_most(request, target_ids=16, defender_ids=32)
-        [decision] = self._decide(request.model, [request.source.name or request.source.play.name], context)
+        [decision] = self._decide(request.model or _DEFAULT_MODEL, [_name_of(request.source)], context)
+        _check_task(decision, "ghosting", "model")
         interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
-        drawing = _Drawing(request, self._features, self._model_server)
+        drawing = Drawing(request, self._features, self._model_server)
         arm, drawn = await self._answering.answer(decision, drawing.of)
         context.add_done_callback(lambda _: self._answering.conclude(decision, arm, drawn, drawing.of))
         response: pb.PredictGhostsResponse = drawn.response
         response.arm = arm
         response.rollout = decision.rollout.name if decision.rollout else ""
         _GHOSTS.labels(arm, response.model_version).inc(len(response.ghosts))
-        decided = {ARM_KEY: arm, "x-ghostback-rollout": response.rollout}
-        decided["x-ghostback-model-version"] = response.model_version
-        await context.send_initial_metadata(tuple((key, value) for key, value in decided.items() if value))
+        await _tell(arm, response, context)
         return response
+
+    async def PredictPassOutcomes(self, request: pb.PredictPassOutcomesRequest, context: Any) -> Message:
+        """Predict how a pass to each of some targets ends."""
+        requests.at_most(request, target_ids=16)
+        play = _name_of(request.source)
+        [decision] = self._decide(request.model or _DEFAULT_OUTCOME_MODEL, [play], context)
+        _check_task(decision, "pass-outcome", "model")
+        interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
+        forecasting = Forecasting(
+            request, self._features, self._model_server, partial(self._draw_before_flight, request, play, context)
+        )
+        arm, forecast = await self._answering.answer(decision, forecasting.of)
+        context.add_done_callback(lambda _: self._answering.conclude(decision, arm, forecast, forecasting.of))
+        response: pb.PredictPassOutcomesResponse = forecast.response
+        response.arm = arm
+        response.rollout = decision.rollout.name if decision.rollout else ""
+        _FORECASTS.labels(arm, response.model_version).inc(len(response.forecasts))
+        await _tell(arm, response, context)
+        return response
+
+    async def _draw_before_flight(
+        self, request: pb.PredictPassOutcomesRequest, play: str, context: Any
+    ) -> pb.PredictGhostsResponse:
+        """The ghosts of all defensive backs for every target of a call, as they were before the ball flew."""
+        [decision] = self._decide(request.ghost_model or _DEFAULT_MODEL, [play], context, may_choose_arm=False)
+        _check_task(decision, "ghosting", "ghost_model")
+        if decision.stable.manifest.setting != "live":
+            told = f"{decision.stable.name} is {decision.stable.manifest.setting}, must be live"
+            raise InvalidInput("FIELD_INVALID", [Violation("ghost_model", told)])
+        asked = wire.view(pb.PredictGhostsRequest)(source=request.source, target_ids=request.target_ids)
+        drawing = Drawing(asked, self._features, self._model_server, before_flight=True)
+        arm, drawn = await self._answering.answer(decision, drawing.of)
+        context.add_done_callback(lambda _: self._answering.conclude(decision, arm, drawn, drawing.of))
+        ghosts: pb.PredictGhostsResponse = drawn.response
+        return ghosts
 
     async def PredictTensors(self, request: pb.PredictTensorsRequest, context: Any) -> Message:
         """Run a model on tensors of many plays."""
@@ -89,10 +113,11 @@ class PredictServicer:
         if not request.plays:
             raise InvalidInput("FIELD_REQUIRED", [Violation("plays", "is empty")])
         feature_set = requests.resource_id(request.feature_set, "featureSets", "feature_set")
-        decided = self._decide(request.model, [play.routing_key for play in request.plays], context)
+        keys = [play.routing_key for play in request.plays]
+        decided = self._decide(request.model or _DEFAULT_MODEL, keys, context)
         decisions = [decision.for_feature_set(feature_set) for decision in decided]
         runs = [
-            _Running(play, f"plays[{i}]", decision.stable, self._model_server)
+            Running(play, f"plays[{i}]", decision.stable, self._model_server)
             for i, (play, decision) in enumerate(zip(request.plays, decisions, strict=True))
         ]
         asked = [self._answering.answer(d, r.of) for d, r in zip(decisions, runs, strict=True)]
@@ -105,8 +130,7 @@ class PredictServicer:
             response.plays.append(ran.response)
         return response
 
-    def _decide(self, model_name: str, plays: Sequence[str], context: Any) -> list[Decision]:
-        name = model_name or _DEFAULT_MODEL
+    def _decide(self, name: str, plays: Sequence[str], context: Any, may_choose_arm: bool = True) -> list[Decision]:
         match = _MODEL_NAME.fullmatch(name)
         if not match:
             form = "models/{model} or models/{model}/versions/{version}"
@@ -115,7 +139,7 @@ class PredictServicer:
         if version:
             return [Decision(self._registry.get(model, version), arm="")] * len(plays)
         metadata: dict[str, str] = dict(context.invocation_metadata() or ())
-        arm = metadata.get(ARM_KEY, "")
+        arm = metadata.get(ARM_KEY, "") if may_choose_arm else ""
         if arm:
             self._check_caller(context.peer())
         if ROUTING_KEY in metadata:
@@ -135,6 +159,26 @@ class PredictServicer:
             raise PermissionDenied("ARM_OVERRIDE_REFUSED", f"callers from {address} may not choose the arm", peer=peer)
 
 
+def _name_of(source: source_pb2.PlaySource) -> str:
+    name: str = source.name or source.play.name
+    return name
+
+
+def _check_task(decision: Decision, task: str, field: str) -> None:
+    """Check that the model that a call asks does what the method is for."""
+    does = decision.stable.manifest.task
+    if does != task:
+        told = f"models/{decision.stable.manifest.name} does {does}, must do {task}"
+        raise InvalidInput("FIELD_INVALID", [Violation(field, told)])
+
+
+async def _tell(arm: str, response: pb.PredictGhostsResponse | pb.PredictPassOutcomesResponse, context: Any) -> None:
+    """Tell in the initial metadata who answered."""
+    decided = {ARM_KEY: arm, "x-ghostback-rollout": response.rollout}
+    decided["x-ghostback-model-version"] = response.model_version
+    await context.send_initial_metadata(tuple((key, value) for key, value in decided.items() if value))
+
+
 def _keys(play: str) -> dict[RoutingKey, str]:
     """What a play offers to route by."""
     request = interceptor.request_id.get()
@@ -143,86 +187,3 @@ def _keys(play: str) -> dict[RoutingKey, str]:
         RoutingKey.GAME: play.partition("/plays/")[0] or request,
         RoutingKey.REQUEST: request,
     }
-
-
-class _Drawing:
-    """A call's ghosts by any version; features that versions share are asked for once."""
-
-    def __init__(self, request: pb.PredictGhostsRequest, features: Upstream, model_server: ModelServer) -> None:
-        self._request = request
-        self._features = features
-        self._model_server = model_server
-        self._known: dict[str, features_service_pb2.ComputeFeaturesResponse] = {}
-
-    async def of(self, version: ModelVersion) -> Drawn:
-        """The ghosts that a version draws."""
-        with version.in_use():
-            return await self._draw(version)
-
-    async def _draw(self, version: ModelVersion) -> Drawn:
-        features = await self._features_of(version.manifest.feature_set)
-        response = wire.view(pb.PredictGhostsResponse)(
-            model_version=version.name,
-            setting=names.setting(version.manifest.setting),
-            targets=features.targets,
-            skipped=features.skipped,
-        )
-        if not features.rows:
-            return Drawn(response)
-        tensors = convert.tensors_from_messages(features.tensors)
-        started = time.monotonic()
-        outputs = await self._model_server.infer(version, tensors)
-        seconds = time.monotonic() - started
-        where = np.array([(row.tensor_row, row.slot) for row in features.rows], np.intp).T
-        steps_of = {target.participant_id: target.air_steps for target in features.targets}
-        air_steps = np.array([steps_of[row.target_id] for row in features.rows])
-        paths = ghosts.paths(
-            ghosts.of_pairs(outputs[ghosts.OUTPUT], *where),
-            np.array([(row.anchor_x, row.anchor_y) for row in features.rows], np.float64),
-            features.direction,
-            air_steps,
-        )
-        for row, path in zip(features.rows, paths, strict=True):
-            response.ghosts.add(
-                defender_id=row.defender_id, target_id=row.target_id, path=convert.path_to_message(path)
-            )
-        if ghosts.COVARIANCE in outputs:
-            told = ghosts.covariances(ghosts.of_pairs(outputs[ghosts.COVARIANCE], *where), air_steps)
-            for ghost, covariance in zip(response.ghosts, told, strict=True):
-                ghost.covariance.CopyFrom(convert.covariance_to_message(covariance))
-        return Drawn(response, seconds, tensors, ghosts.superhuman(paths))
-
-    async def _features_of(self, feature_set: str) -> features_service_pb2.ComputeFeaturesResponse:
-        if feature_set not in self._known:
-            self._known[feature_set] = await self._features.call(
-                "ComputeFeatures",
-                wire.view(features_service_pb2.ComputeFeaturesRequest)(
-                    source=self._request.source,
-                    feature_set=names.feature_set(feature_set),
-                    target_ids=self._request.target_ids,
-                    defender_ids=self._request.defender_ids,
-                ),
-            )
-        return self._known[feature_set]
-
-
-class _Running:
-    """A play's tensors through any version."""
-
-    def __init__(self, play: pb.PlayTensors, field: str, stable: ModelVersion, model_server: ModelServer) -> None:
-        self._play = play
-        self._field = f"{field}.tensors"
-        self._declared = stable.manifest.inputs
-        self._inputs = given_tensors.read(play.tensors, self._declared, self._field)
-        self._model_server = model_server
-
-    async def of(self, version: ModelVersion) -> Drawn:
-        """What a version gives."""
-        inputs, declared = self._inputs, version.manifest.inputs
-        if declared != self._declared:
-            inputs = given_tensors.read(self._play.tensors, declared, self._field)
-        started = time.monotonic()
-        outputs = await self._model_server.infer(version, inputs)
-        seconds = time.monotonic() - started
-        response = wire.view(pb.PlayOutputs)(model_version=version.name, outputs=convert.tensors_to_messages(outputs))
-        return Drawn(response, seconds, inputs)

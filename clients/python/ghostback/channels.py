@@ -22,7 +22,7 @@ IDEMPOTENT = {
         *("GetQualityReport", "ListQuarantinedSamples"),
     ),
     "ghostback.features.v1.FeaturesService": ("ListFeatureSets", "GetFeatureSet", "ComputeFeatures"),
-    "ghostback.predict.v1.PredictService": ("PredictGhosts", "PredictTensors"),
+    "ghostback.predict.v1.PredictService": ("PredictGhosts", "PredictPassOutcomes", "PredictTensors"),
     "ghostback.predict.v1.ModelService": (
         *("ListModels", "GetModel", "ListModelVersions", "GetModelVersion"),
         *("LoadModelVersion", "UnloadModelVersion", "RescanModels"),

@@ -222,6 +222,26 @@ class Client:
             message=response,
         )
 
+    async def predict_pass_outcomes(
+        self, play: str | Play, target_ids: Sequence[str] = (), model: str = "", ghost_model: str = ""
+    ) -> predict_service_pb2.PredictPassOutcomesResponse:
+        """How a pass to each of some targets ends (default: to the one thrown to), at the throw.
+
+        Args:
+            play: its name, or the play itself with samples.
+            target_ids: receivers.
+            model: a model or a version of one (default: `models/pass-outcome`); `models/pass-outcome-retrospective`
+                tells at arrival, of the receiver thrown to.
+            ghost_model: what draws the ghosts, likewise (default: `models/ghosting`).
+        """
+        request = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(
+            source=_source(play), target_ids=target_ids, model=model, ghost_model=ghost_model
+        )
+        response: predict_service_pb2.PredictPassOutcomesResponse = await self.predict.PredictPassOutcomes(
+            request, timeout=self._timeout
+        )
+        return response
+
     async def predict_tensors(
         self, feature_set: str, plays: Mapping[str, Mapping[str, NDArray[np.floating]]], model: str = ""
     ) -> dict[str, Outputs]:

@@ -112,6 +112,7 @@ class SyncClient:
     quality_report = _call(Client.quality_report)
     list_quarantined = _items(Client.list_quarantined)
     predict_ghosts = _call(Client.predict_ghosts)
+    predict_pass_outcomes = _call(Client.predict_pass_outcomes)
     predict_tensors = _call(Client.predict_tensors)
     score_actual = _call(Client.score_actual)
     score_ghosts = _call(Client.score_ghosts)

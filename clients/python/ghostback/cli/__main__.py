@@ -18,6 +18,7 @@ COMMANDS = {
     "plays": ("plays", "Look at games and plays. Example: ghostback plays list 2024091500"),
     "features": ("features", "Feature sets, and features of a play. Example: ghostback features list"),
     "predict": ("predict", "Draw the ghosts of a play. Example: ghostback predict 2024091500/55 --what-ifs"),
+    "outcomes": ("outcomes", "How passes end. Example: ghostback outcomes 2024091500/55 --what-ifs"),
     "score": ("score", "Score plays and models. Example: ghostback score play 2024091500/55"),
     "models": ("models", "Model plugins and their versions. Example: ghostback models list"),
     "rollout": ("rollout", "Versions that earn their plays. Example: ghostback rollout start policy.yaml"),

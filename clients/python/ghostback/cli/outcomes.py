@@ -1,0 +1,70 @@
+"""`ghostback outcomes`: how passes of a play end."""
+
+from typing import Annotated
+
+import typer
+
+from ghostback import convert
+from ghostback.cli import plays, suite
+from ghostback.cli.predict import Targets, WhatIfs
+from ghostback.client import Client
+from ghostback.play import Play
+from ghostback.predict.v1 import predict_service_pb2 as pb
+
+app = typer.Typer()
+
+AT_ARRIVAL = "models/pass-outcome-retrospective"
+
+
+@app.command()
+def outcomes(
+    play: suite.PlayName,
+    target: Targets = None,
+    what_ifs: WhatIfs = False,
+    at_arrival: Annotated[
+        bool, typer.Option("--at-arrival", help="By where everyone was when the ball came, not at the throw.")
+    ] = False,
+    model: suite.ModelName = "",
+    ingest: suite.Ingest = "",
+    predict: suite.Predict = "",
+    json: suite.Json = False,
+) -> None:
+    """Tell how likely passes are caught and intercepted: at the throw, by the ghosts of the defensive backs.
+
+    By default the pass to the receiver it was thrown to. With --json all that was measured is there.
+
+    Example: ghostback outcomes 2024091500/55 --what-ifs
+    """
+    name = suite.play_name(play)
+    wanted = suite.model_name(model) or (AT_ARRIVAL if at_arrival else "")
+
+    async def ask(client: Client) -> tuple[Play, pb.PredictPassOutcomesResponse]:
+        known = convert.play_from_message((await plays.metadata(client, name)).play)
+        targets = [each.participant_id for each in known.eligible_receivers()] if what_ifs else target or []
+        return known, await client.predict_pass_outcomes(name, targets, wanted)
+
+    known, response = suite.run(suite.addresses({"ingest": ingest, "predict": predict}), ask)
+    if json:
+        suite.show_json(response)
+        return
+    ghosts = f", ghosts of {response.ghost_model_version}" if response.ghost_model_version else ""
+    typer.echo(f"{response.model_version}{ghosts}")
+    thrown_to = known.forward_pass.target_id if known.forward_pass else ""
+    names = {each.participant_id: f"{each.display_name}, {each.position}" for each in known.participants}
+    suite.show_table(
+        ("target", "", "name", "caught", "intercepted", "air yards", "separation", "closing yd/s", "to sideline"),
+        [
+            (
+                each.target_id,
+                "thrown to" if each.target_id == thrown_to else "what if",
+                names[each.target_id],
+                f"{each.completion_probability:.0%}",
+                f"{each.interception_probability:.0%}",
+                f"{each.measurements.air_yards:.0f}",
+                f"{each.measurements.target_separation:.1f}",
+                f"{each.measurements.closing_speed:.1f}",
+                f"{each.measurements.sideline_separation:.0f}",
+            )
+            for each in sorted(response.forecasts, key=lambda each: -each.completion_probability)
+        ],
+    )

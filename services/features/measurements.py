@@ -1,0 +1,119 @@
+"""The tensors of `pass-outcome`: a row for each target, with what one would measure of a pass to him.
+
+The first six factors are those that the NFL published with its completion probability in 2018, the others what
+later public descriptions add.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ghostback.play import FIELD_WIDTH
+from services.common.errors import FailedPrecondition
+from services.features.moment import Moment, Points
+from services.features.targets import Target, run_on
+
+Ghosts = Mapping[tuple[str, str], Points]
+"""By target and defender, where he goes: (n_steps + 1, 2) yards, from pass forward on."""
+
+_STANDING = 0.2
+"""Yards per second below which nobody goes anywhere."""
+
+
+def tensors(moment: Moment, ghosts: Ghosts) -> dict[str, Points]:
+    """Measurements (n_targets, 10) of a live feature set, (n_targets, 12) of a retrospective one.
+
+    Args:
+        moment: the pass.
+        ghosts: of defenders; one without goes as he went, or where that is not known on at his last velocity.
+
+    Raises:
+        FailedPrecondition: the play does not tell what is measured.
+    """
+    release = moment.feature_set.observed - 1
+    passer = _passer(moment)
+    place, velocity = moment.tracks.position[passer, release], moment.tracks.velocity[passer, release]
+    defenders = moment.tracks.position[moment.rows(moment.defender_ids), release]
+    if not len(defenders):
+        raise FailedPrecondition(
+            "TRACKS_INCOMPLETE", f"{moment.play.name} has samples of no defender at the pass", moment.play.name
+        )
+    thrown = [
+        _time_to_throw(moment),
+        float(np.linalg.norm(velocity)),
+        float(np.linalg.norm(defenders - place, axis=1).min()),
+    ]
+    return {"measurements": np.array([thrown + _at_arrival(moment, target, ghosts) for target in moment.targets])}
+
+
+def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
+    release = moment.feature_set.observed - 1
+    arrival = release + target.air_steps
+    ball, receiver = target.ball[arrival], target.receiver[arrival]
+    running = target.receiver_velocity[arrival - 1]
+    defenders, velocities = _defenders(moment, target, ghosts, arrival)
+    gaps = defenders - receiver
+    nearest = int(np.linalg.norm(gaps, axis=1).argmin())
+    gap, velocity = gaps[nearest], velocities[nearest]
+    separation, speed = float(np.linalg.norm(gap)), float(np.linalg.norm(velocity))
+    toward = -gap / max(separation, 1e-6)
+    straight = np.clip(velocity @ toward / speed, -1, 1) if speed > _STANDING else 0.0
+    measured = [
+        float(np.linalg.norm(ball - target.ball[release])),
+        float(moment.direction * (ball[0] - _line(moment))),
+        float(min(ball[1], FIELD_WIDTH - ball[1])),
+        separation,
+        float(np.linalg.norm(running)),
+        float((velocity - running) @ toward),
+        float(np.degrees(np.arccos(straight))),
+    ]
+    if moment.feature_set.setting == "retrospective":
+        measured += [float(np.linalg.norm(ball - receiver)), float(np.linalg.norm(defenders - ball, axis=1).min())]
+    return measured
+
+
+def _defenders(moment: Moment, target: Target, ghosts: Ghosts, arrival: int) -> tuple[Points, Points]:
+    """Where the defenders are at arrival, and their velocities: (n_defenders, 2) each."""
+    places, velocities = [], []
+    for name in moment.defender_ids:
+        row = moment.tracks.row(name)
+        place, velocity = run_on(moment.tracks, row)
+        if (ghost := ghosts.get((target.participant_id, name))) is not None:
+            last = min(target.air_steps, len(ghost) - 1)
+            places.append(ghost[last])
+            velocities.append(moment.feature_set.rate * (ghost[last] - ghost[last - 1]))
+        else:
+            places.append(place[arrival])
+            velocities.append(velocity[arrival])
+    return np.array(places), np.array(velocities)
+
+
+def _passer(moment: Moment) -> int:
+    """His row in the tracks."""
+    name = moment.play.forward_pass.thrower_id if moment.play.forward_pass else ""
+    if name in moment.tracks:
+        row = moment.tracks.row(name)
+        if np.isfinite(moment.tracks.position[row, moment.feature_set.observed - 1]).all():
+            return row
+    raise FailedPrecondition(
+        "TRACKS_INCOMPLETE", f"{moment.play.name} has no samples of the thrower at the pass", moment.play.name
+    )
+
+
+def _time_to_throw(moment: Moment) -> float:
+    """Seconds from the snap to the pass."""
+    play = moment.play
+    snap = next((event.frame for event in play.events if event.name == "ball_snap"), None)
+    if snap is None or play.forward_pass is None:
+        raise FailedPrecondition("SITUATION_UNKNOWN", f"{play.name} has no event ball_snap", play.name)
+    return (play.forward_pass.forward_frame - snap) / play.sample_rate
+
+
+def _line(moment: Moment) -> float:
+    """The line of scrimmage along the field, yards."""
+    line = moment.play.situation.line_of_scrimmage
+    if not line:
+        raise FailedPrecondition(
+            "SITUATION_UNKNOWN", f"{moment.play.name} tells no line of scrimmage", moment.play.name
+        )
+    return line
