@@ -87,7 +87,8 @@ async def world(folder: Path, callers: str) -> AsyncIterator[World]:
     policy = folder / "policy.yaml"
     policy.write_text(yaml.safe_dump(POLICY))
     flags = [f"--tls-certificate={own.certificate}", f"--tls-key={own.key}", f"--tls-ca={authority.ca}"]
-    async with running(MODULE, *flags, f"--tls-callers={callers}", f"--access-policy={policy}") as server:
+    flags += [f"--tls-callers={callers}", f"--access-policy={policy}", "--max-calls-per-peer=2"]
+    async with running(MODULE, *flags) as server:
         yield World(server, authority, issuer, policy)
 
 
@@ -115,6 +116,26 @@ async def test_a_certificate_in_the_policy_may_call_what_its_roles_may(mutual: W
             assert (await calls.list()).operations
     owner = await mutual.refused(mutual.authority.issue("owner", OWNER), method="CancelOperation")
     assert owner.reason == "INTERNAL"
+
+
+async def test_a_caller_that_has_a_name_has_so_many_calls_and_others_at_its_address_go_on(mutual: World) -> None:
+    reader, owner = mutual.authority.issue("caller", READER), mutual.authority.issue("owner", OWNER)
+    async with mutual.calling(reader) as calls, mutual.calling(owner) as others:
+        name = (await calls.list()).operations[0].name
+        watching = [calls.stub.WatchOperation(pb.WatchOperationRequest(name=name)) for _ in range(2)]
+        for call in watching:
+            await call.read()
+        told = await calls.refused()
+        assert (told.code, told.reason) == ("RESOURCE_EXHAUSTED", "TOO_MANY_CALLS")
+        assert READER in told.message
+        assert (await others.list()).operations
+        for call in watching:
+            call.cancel()
+
+        async def is_let_in_again() -> bool:
+            return await calls.stub.ListOperations(pb.ListOperationsRequest()).code() is grpc.StatusCode.OK
+
+        await until(is_let_in_again)
 
 
 @pytest.mark.parametrize("which", ["none", "expired", "of another authority", "self-signed name"])
