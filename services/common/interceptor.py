@@ -263,6 +263,10 @@ def _ended(
     _IN_FLIGHT.labels(method).dec()
     _CALLS.labels(method, code.name).inc()
     _SECONDS.labels(method).observe(seconds, tracing.exemplar(span))
-    details = tracing.ids(span) | ({"caller": who} if who else {}) | ({"details": refused[0].details} if refused else {})
+    details = tracing.ids(span)
+    if who:
+        details["caller"] = who
+    if refused:
+        details["details"] = refused[0].details
     milliseconds = round(seconds * 1000, 2)
     _log.info("call", method=method, code=code.name, milliseconds=milliseconds, request_id=request, **details)

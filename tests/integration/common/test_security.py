@@ -118,6 +118,16 @@ async def test_a_certificate_in_the_policy_may_call_what_its_roles_may(mutual: W
     assert owner.reason == "INTERNAL"
 
 
+async def test_the_log_names_the_caller_of_a_call(mutual: World) -> None:
+    async with mutual.calling(mutual.authority.issue("caller", READER)) as calls:
+        await calls.list(**{"x-request-id": "who-was-it"})
+
+    async def logged() -> bool:
+        return [line["caller"] for line in mutual.log() if line.get("request_id") == "who-was-it"] == [READER]
+
+    await until(logged)
+
+
 async def test_a_caller_that_has_a_name_has_so_many_calls_and_others_at_its_address_go_on(mutual: World) -> None:
     reader, owner = mutual.authority.issue("caller", READER), mutual.authority.issue("owner", OWNER)
     async with mutual.calling(reader) as calls, mutual.calling(owner) as others:
