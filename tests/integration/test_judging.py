@@ -83,20 +83,21 @@ def with_target(game: SimulatedGame) -> Sequence[Play]:
     return [play for play in passes(game.plays) if play.forward_pass and play.forward_pass.target_id]
 
 
-@pytest.fixture
-async def suite(tmp_path: Path, triton_environment: Path) -> AsyncIterator[Judged]:
-    (tmp_path / "models").mkdir()
-    async with launcher.running(triton_environment, tmp_path / "models", tmp_path / "log") as triton:
+@pytest.fixture(scope="module")
+async def suite(tmp_path_factory: pytest.TempPathFactory, triton_environment: Path) -> AsyncIterator[Judged]:
+    folder = tmp_path_factory.mktemp("suite")
+    (folder / "models").mkdir()
+    async with launcher.running(triton_environment, folder / "models", folder / "log") as triton:
         names = ("ingest", "features", "predict", "score")
         at = {name: f"127.0.0.1:{port}" for name, port in zip(names, free_ports(4), strict=True)}
         flags = {name: [f"--port={address.split(':')[1]}"] for name, address in at.items()}
-        flags["ingest"] += [f"--database-url=sqlite:///{tmp_path / 'ingest.db'}", "--drain-seconds=0.1"]
+        flags["ingest"] += [f"--database-url=sqlite:///{folder / 'ingest.db'}", "--drain-seconds=0.1"]
         flags["features"] += [f"--ingest={at['ingest']}"]
         flags["predict"] += [
             f"--features={at['features']}",
             f"--triton={triton.ports.grpc_address}",
-            f"--model-repository={tmp_path / 'models'}",
-            f"--database-url=sqlite:///{tmp_path / 'predict.db'}",
+            f"--model-repository={folder / 'models'}",
+            f"--database-url=sqlite:///{folder / 'predict.db'}",
         ]
         flags["score"] += [f"--ingest={at['ingest']}", f"--predict={at['predict']}", "--judge-seconds=0.1"]
         judged = Judged(flags)
@@ -138,6 +139,7 @@ async def test_an_evaluation_is_of_the_version_in_service_alone_and_no_evidence(
     request = wire.view(pb.GetRolloutRequest)(name=created.rollout.name)
     rollout = (await suite.rollouts("GetRollout", request)).rollout
     assert [arm.call_count for arm in rollout.arms] == [0, 0]
+    await suite.rollouts("RollBackRollout", wire.view(pb.RollBackRolloutRequest)(name=created.rollout.name))
 
 
 async def start_shadow(suite: Judged) -> str:
