@@ -35,7 +35,7 @@ async def test_calls_are_spread_over_two_processes_of_each_service(postgresql: s
 
         async def two(service: str, *flags: str) -> list[Server]:
             started = (stack.enter_async_context(running(f"services.{service}", *flags)) for _ in range(2))
-            return [await each for each in started]
+            return await asyncio.gather(*started)
 
         def both(servers: list[Server]) -> str:
             return "ipv4:" + ",".join(server.address for server in servers)
