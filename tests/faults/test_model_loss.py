@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import pytest
 import tritonclient.grpc.aio as triton_grpc
 
 from deploy.triton import launcher
-from deploy.triton.launcher import Ports, Triton
+from deploy.triton.launcher import Triton
 from ghostback import wire
 from ghostback.client import Addresses, Client
 from ghostback.predict.v1 import predict_service_pb2 as pb
@@ -24,94 +24,92 @@ NAME = "models/ghosting/versions/2.0.0"
 
 @dataclass(frozen=True)
 class Predicting:
-    """A predict service, and where it finds Triton."""
+    """A predict service and its log."""
 
     client: Client
     server: Server
-    ports: Ports
 
     async def version(self) -> Any:
         """What is said of the default version."""
         request = wire.view(pb.GetModelVersionRequest)(name=NAME)
         return (await self.client.models.GetModelVersion(request)).model_version
 
-    async def recovered(self, times: int) -> Any:
+    async def recovered(self, times: int = 0) -> Any:
         """Wait until the default version was put right so many times and is ready; what is said of it then."""
 
         async def ready() -> bool:
             version = await self.version()
-            return version.recovery_count == times and version.state == pb.MODEL_VERSION_STATE_READY
+            return bool(version.recovery_count >= times and version.state == pb.MODEL_VERSION_STATE_READY)
 
         await until(ready)
-        return await self.version()
+        version = await self.version()
+        assert not times or version.recovery_count == times
+        return version
 
 
-@asynccontextmanager
-async def triton(folder: Path, ports: Ports) -> AsyncIterator[Triton]:
-    async with launcher.running(TRITON_ENVIRONMENT, folder / "models", folder / "log", ports) as started:
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("predict")
+    (folder / "models").mkdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+async def triton(folder: Path) -> AsyncIterator[Triton]:
+    """One that does not stop by itself once a model of it crashed."""
+    async with launcher.running(TRITON_ENVIRONMENT, folder / "models", folder / "log") as started:
         yield started
+        with suppress(ProcessLookupError):
+            started.process.kill()
 
 
-@asynccontextmanager
-async def predict(folder: Path, ports: Ports) -> AsyncIterator[Predicting]:
+@pytest.fixture(scope="module")
+async def predicting(folder: Path, triton: Triton) -> AsyncIterator[Predicting]:
     flags = (
         f"--features={NOBODY}",
-        f"--triton={ports.grpc_address}",
+        f"--triton={triton.ports.grpc_address}",
         f"--model-repository={folder / 'models'}",
         "--probe-seconds=0.2",
     )
     async with running("services.predict", *flags) as server:
         async with Client(Addresses(predict=server.address)) as client:
-            yield Predicting(client, server, ports)
+            yield Predicting(client, server)
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "models").mkdir()
-    return tmp_path
+async def test_a_stub_process_that_crashed_is_replaced(triton: Triton, predicting: Predicting) -> None:
+    before = (await predicting.recovered()).recovery_count
+    for stub in stubs(triton.process.pid):
+        os.kill(stub, signal.SIGKILL)
+    version = await predicting.recovered(before + 1)
+    assert "Triton lost it" in version.recovery_description
+    assert "model lost" in predicting.server.log.read_text()
+    async with triton_grpc.InferenceServerClient(triton.ports.grpc_address) as client:
+        assert await client.is_model_ready("ghosting-2.0.0", "1")
 
 
-async def test_a_stub_process_that_crashed_is_replaced(folder: Path) -> None:
-    ports = Ports.free()
-    async with triton(folder, ports) as started, predict(folder, ports) as predicting:
-        await predicting.recovered(0)
-        for stub in stubs(started.process.pid):
-            os.kill(stub, signal.SIGKILL)
-        version = await predicting.recovered(1)
-        assert "Triton lost it" in version.recovery_description
-        assert "model lost" in predicting.server.log.read_text()
-        async with triton_grpc.InferenceServerClient(ports.grpc_address) as client:
-            assert await client.is_model_ready("ghosting-2.0.0", "1")
-        started.process.kill()
-        await started.process.wait()
+async def test_a_model_that_triton_lost_is_loaded_again(triton: Triton, predicting: Predicting) -> None:
+    before = (await predicting.recovered()).recovery_count
+    async with triton_grpc.InferenceServerClient(triton.ports.grpc_address) as client:
+        await client.unload_model("ghosting-2.0.0")
+        await predicting.recovered(before + 1)
+        assert await client.is_model_ready("ghosting-2.0.0", "1")
 
 
-async def test_a_model_that_triton_lost_is_loaded_again(folder: Path) -> None:
-    ports = Ports.free()
-    async with triton(folder, ports), predict(folder, ports) as predicting:
-        await predicting.recovered(0)
-        async with triton_grpc.InferenceServerClient(ports.grpc_address) as client:
-            await client.unload_model("ghosting-2.0.0")
-            await predicting.recovered(1)
-            assert await client.is_model_ready("ghosting-2.0.0", "1")
+async def test_a_triton_that_restarts_is_given_its_models_again(
+    folder: Path, triton: Triton, predicting: Predicting
+) -> None:
+    before = (await predicting.recovered()).recovery_count
+    triton.process.kill()
+    await triton.process.wait()
 
+    async def noticed() -> bool:
+        version = await predicting.version()
+        return "Triton lost it" in version.state_description
 
-async def test_a_triton_that_restarts_is_given_its_models_again(folder: Path) -> None:
-    ports = Ports.free()
-    async with triton(folder, ports) as started:
-        async with predict(folder, ports) as predicting:
-            await predicting.recovered(0)
-            started.process.kill()
-            await started.process.wait()
-
-            async def noticed() -> bool:
-                version = await predicting.version()
-                return "Triton lost it" in version.state_description
-
-            await until(noticed)
-            async with triton(folder, ports):
-                version = await predicting.recovered(1)
-                assert version.state_description == ""
+    await until(noticed)
+    async with launcher.running(TRITON_ENVIRONMENT, folder / "models", folder / "log", triton.ports):
+        version = await predicting.recovered(before + 1)
+        assert version.state_description == ""
 
 
 def stubs(server: int) -> list[int]:
