@@ -32,9 +32,9 @@ class _Call:
 class Joiner:
     """Joins concurrent calls of one model into requests.
 
-    A call that finds fewer than two requests on their way is sent at once: nobody waits for company,
-    and one that is given up is given up at the server too.
+    A call that finds fewer than two requests on their way is sent at once: nobody waits for company.
     Those that come meanwhile leave together when a request returns.
+    A request that is given up by all its callers is given up at the server too.
     """
 
     def __init__(self, send: Send, most_rows: int) -> None:
@@ -105,7 +105,13 @@ class Joiner:
             inputs = calls[0].inputs if len(calls) == 1 else _joined([call.inputs for call in calls])
             span = next((call.span for call in calls if call.span.is_recording()), calls[0].span)
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                outputs = await self._send(inputs, seconds)
+                sending = asyncio.create_task(self._send(inputs, seconds))
+            everyone = asyncio.gather(*(call.outputs for call in calls), return_exceptions=True)
+            everyone.add_done_callback(lambda _: sending.cancel())
+            await asyncio.wait([sending])
+            if sending.cancelled():
+                return
+            outputs = sending.result()
         except Exception as error:
             for call in calls:
                 if not call.outputs.done():

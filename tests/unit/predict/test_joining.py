@@ -1,6 +1,7 @@
 """Calls that come while others are away go together, and each gets its own answer."""
 
 import asyncio
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,16 +11,21 @@ from services.predict.joining import IN_FLIGHT, TOGETHER, Joiner
 
 
 class Server:
-    """Answers each row with its double once it is let; keeps how many rows each request had."""
+    """Answers each row with its double once it is let; keeps how many rows each request had, and each given up."""
 
     def __init__(self) -> None:
         self.requests: list[int] = []
+        self.given_up: list[int] = []
         self.open = asyncio.Event()
         self.problem: Exception | None = None
 
     async def __call__(self, inputs: Tensors, seconds: float) -> dict[str, np.ndarray]:
         self.requests.append(len(inputs["x"]))
-        await self.open.wait()
+        try:
+            await self.open.wait()
+        except asyncio.CancelledError:
+            self.given_up.append(len(inputs["x"]))
+            raise
         if self.problem:
             raise self.problem
         return {"y": 2 * inputs["x"]}
@@ -33,14 +39,18 @@ async def asked(joiner: Joiner, first: int, n: int = 1, seconds: float = 5.0) ->
     return (await joiner.infer(rows(first, n), seconds))["y"].ravel().tolist()
 
 
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0)
+
+
 async def filled(server: Server, joiner: Joiner) -> list[asyncio.Task[list[float]]]:
     """Calls that take all the places there are at the server."""
     calls = []
-    async with asyncio.timeout(5):
-        for i in range(IN_FLIGHT):
-            calls.append(asyncio.create_task(asked(joiner, i)))
-            while len(server.requests) <= i:
-                await asyncio.sleep(0)
+    for i in range(IN_FLIGHT):
+        calls.append(asyncio.create_task(asked(joiner, i)))
+        await until(lambda: len(server.requests) == len(calls))
     return calls
 
 
@@ -110,6 +120,38 @@ async def test_a_lone_call_that_is_given_up_ends_at_the_server_and_makes_room_fo
     assert await waiting == [10]
     assert held[0].cancelled()
     assert await held[1] == [2]
+
+
+async def test_a_request_ends_at_the_server_once_all_its_callers_have_given_up_and_no_sooner() -> None:
+    server = Server()
+    joiner = Joiner(server, 64)
+    held = await filled(server, joiner)
+    together = [asyncio.create_task(asked(joiner, i, 3)) for i in range(2)]
+    await asyncio.sleep(0)
+    held[0].cancel()
+    await until(lambda: len(server.requests) == IN_FLIGHT + 1)
+    next_one = asyncio.create_task(asked(joiner, 8))
+    together[0].cancel()
+    await asyncio.wait([together[0]])
+    assert server.given_up == [1]
+    together[1].cancel()
+    await until(lambda: len(server.requests) == IN_FLIGHT + 2)
+    assert server.given_up == [1, 6]
+    server.open.set()
+    assert await next_one == [16]
+
+
+async def test_a_request_ends_at_the_server_when_the_time_of_its_last_caller_is_up() -> None:
+    server = Server()
+    joiner = Joiner(server, 64)
+    held = await filled(server, joiner)
+    together = [asyncio.create_task(asked(joiner, i, seconds=0.05)) for i in range(2)]
+    await asyncio.sleep(0)
+    held[0].cancel()
+    assert [type(each) for each in await asyncio.gather(*together, return_exceptions=True)] == [TimeoutError] * 2
+    await until(lambda: server.given_up == [1, 2])
+    server.open.set()
+    await held[1]
 
 
 async def test_an_error_reaches_every_caller_of_the_request_and_the_next_one_is_served() -> None:
