@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -70,7 +71,7 @@ async def everything(client: Client, plays: list[Play]) -> list[tuple[bytes, byt
 async def test_an_ingest_killed_twenty_times_under_load_ends_with_the_same_plays_byte_for_byte(
     request: pytest.FixtureRequest, tmp_path: Path, game: SimulatedGame, plays: list[Play], database: str, replicas: int
 ) -> None:
-    """Where there are two replicas, the client goes from one to the other."""
+    """Where there are two replicas, the client goes from the killed one to the one that lives."""
     batches = [(play.name, part) for play in plays for part in feed.batches(play)]
     async with running("services.ingest", f"--database-url=sqlite:///{tmp_path / 'calm.db'}") as server:
         async with client_of(server) as client:
@@ -81,30 +82,34 @@ async def test_an_ingest_killed_twenty_times_under_load_ends_with_the_same_plays
 
     moments = random.Random(SEED)
     flag = f"--database-url={request.getfixturevalue(database)}"
-    acknowledged = kills = 0
-    while kills < KILLS:
-        async with AsyncExitStack() as stack:
-            servers = [await stack.enter_async_context(running("services.ingest", flag)) for _ in range(replicas)]
-            server = servers[kills % replicas]
-            client = await stack.enter_async_context(client_of(server))
-            if not kills:
-                await send_rosters(client, game, plays)
-            until = acknowledged + moments.randint(1, 2 * (len(batches) - acknowledged) // (KILLS - kills) // 3 + 1)
-            before, on_disk = acknowledged, 0
-            with suppress(grpc.aio.AioRpcError):
-                async for on_disk in stream(client, batches):
-                    assert on_disk > before, "an acknowledged batch is asked for again"
-                    if on_disk >= until:
-                        await asyncio.sleep(moments.uniform(0.0, 0.01))
-                        server.process.kill()
-                        break
-            acknowledged = max(acknowledged, on_disk)
-            server.process.kill()
-            await server.process.wait()
-            kills += 1
-    assert acknowledged < len(batches)
+    acknowledged = 0
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as starting:
 
-    async with running("services.ingest", flag) as server, client_of(server) as client:
-        async for _ in stream(client, batches):
-            pass
-        assert await everything(client, plays) == expected
+        def start() -> asyncio.Task[Server]:
+            return starting.create_task(stack.enter_async_context(running("services.ingest", flag)))
+
+        servers = deque(start() for _ in range(replicas))
+        for kills in range(KILLS):
+            server = await servers.popleft()
+            async with client_of(server) as client:
+                if not kills:
+                    await send_rosters(client, game, plays)
+                until = acknowledged + moments.randint(1, 2 * (len(batches) - acknowledged) // (KILLS - kills) // 3 + 1)
+                before, on_disk = acknowledged, 0
+                with suppress(grpc.aio.AioRpcError):
+                    async for on_disk in stream(client, batches):
+                        assert on_disk > before, "an acknowledged batch is asked for again"
+                        if on_disk >= until:
+                            await asyncio.sleep(moments.uniform(0.0, 0.01))
+                            server.process.kill()
+                            break
+                acknowledged = max(acknowledged, on_disk)
+                server.process.kill()
+                await server.process.wait()
+            servers.append(start())
+        assert acknowledged < len(batches)
+
+        async with client_of(await servers.popleft()) as client:
+            async for _ in stream(client, batches):
+                pass
+            assert await everything(client, plays) == expected
