@@ -103,6 +103,7 @@ async def test_a_crashed_model_process_in_triton_is_healed(tmp_path: Path, game:
         after = await client.predict_ghosts(play)
         for one, other in zip(before.ghosts, after.ghosts, strict=True):
             np.testing.assert_allclose(one.path, other.path, atol=1e-5)
+        started.processes["triton"].kill()
 
 
 async def test_when_one_part_dies_the_others_stop_and_the_reason_is_printed(tmp_path: Path) -> None:
