@@ -105,7 +105,7 @@ class Joiner:
             inputs = calls[0].inputs if len(calls) == 1 else _joined([call.inputs for call in calls])
             span = next((call.span for call in calls if call.span.is_recording()), calls[0].span)
             with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                sending = asyncio.create_task(self._send(inputs, seconds))
+                sending = asyncio.ensure_future(self._send(inputs, seconds))
             everyone = asyncio.gather(*(call.outputs for call in calls), return_exceptions=True)
             everyone.add_done_callback(lambda _: sending.cancel())
             await asyncio.wait([sending])
