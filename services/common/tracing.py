@@ -71,6 +71,7 @@ def exporting(service: str, endpoint: str, sample_ratio: float) -> Iterator[None
     try:
         yield
     finally:
+        _state.exporting = False
         provider.shutdown()
 
 
@@ -92,7 +93,7 @@ def serve(method: str, metadata: Mapping[str, str]) -> Span:
 
 
 def end(span: Span, code: grpc.StatusCode) -> None:
-    """End the span of a call that was served."""
+    """End the span of a call that was served, or of a stream that was opened."""
     span.set_attribute("rpc.response.status_code", code.name)
     if code in _SERVER_ERRORS:
         span.set_status(Status(StatusCode.ERROR))
@@ -109,6 +110,21 @@ def calling(name: str, **attributes: str | int) -> AbstractContextManager[Span]:
     if not _state.exporting:
         return nullcontext(trace.get_current_span())
     return _tracer.start_as_current_span(name, kind=SpanKind.CLIENT, attributes=attributes)
+
+
+@contextmanager
+def opening(name: str) -> Iterator[Span]:
+    """A span of a stream from another server, the current one only while the context lasts; `end` ends it.
+
+    Args:
+        name: of the call, such as `package.Service/Method`.
+    """
+    if not _state.exporting:
+        yield trace.INVALID_SPAN
+        return
+    span = _tracer.start_span(name, kind=SpanKind.CLIENT)
+    with trace.use_span(span):
+        yield span
 
 
 def headers(*, recorded: bool = False) -> dict[str, str]:

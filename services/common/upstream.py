@@ -87,15 +87,19 @@ class Upstream:
         Raises:
             DomainError: what the other service refused, or that it does not answer.
         """
-        call = getattr(self._stub, method)(request, timeout=seconds, metadata=_metadata())
+        with tracing.opening(f"{self._service.full_name}/{method}") as span:
+            call = getattr(self._stub, method)(request, timeout=seconds, metadata=_metadata())
+        code = grpc.StatusCode.OK
         try:
             async for response in call:
                 yield response
         except grpc.aio.AioRpcError as error:
             if error.code() is not grpc.StatusCode.DEADLINE_EXCEEDED:
+                code = error.code()
                 raise status.error_of(error, self._target) from None
         finally:
             call.cancel()
+            tracing.end(span, code)
 
     async def close(self) -> None:
         """Close the channel."""
