@@ -4,6 +4,8 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -14,24 +16,27 @@ from ghostback.play import PlayState
 from simulator.faults import inject_faults
 from simulator.game import simulate_game
 from tests.layouts import as_year
+from tests.predicting import NOBODY
 from tests.processes import Server, running
 
 N_PLAYS = 30
+GAME_IDS = map(str, count(2024090801))
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    simulated = simulate_game(21, N_PLAYS)
-    bigdatabowl.write(tmp_path / "data", [(simulated.game, [inject_faults(play, 21) for play in simulated.plays])])
+    """A game of its own for each test."""
+    simulated, game_id = simulate_game(21, N_PLAYS), next(GAME_IDS)
+    plays = [replace(inject_faults(play, 21), game_id=game_id) for play in simulated.plays]
+    bigdatabowl.write(tmp_path / "data", [(replace(simulated.game, game_id=game_id), plays)])
     return tmp_path / "data"
 
 
-@pytest.fixture
-async def ingest(tmp_path: Path) -> AsyncIterator[Server]:
-    async with running(
-        "services.ingest", f"--database-url=sqlite:///{tmp_path / 'ingest.db'}", "--policy=archive"
-    ) as s:
-        yield s
+@pytest.fixture(scope="module")
+async def ingest(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Server]:
+    database = tmp_path_factory.mktemp("ingest") / "ingest.db"
+    async with running("services.ingest", f"--database-url=sqlite:///{database}", "--policy=archive") as started:
+        yield started
 
 
 async def start(source: object, address: str, *flags: str) -> asyncio.subprocess.Process:
@@ -100,14 +105,12 @@ async def test_an_import_that_was_killed_goes_on_when_repeated(folder: Path, ing
         assert {name: (await client.get_play(name)).samples for name in once} == once
 
 
-async def test_without_a_server_or_files_there_is_one_plain_sentence(folder: Path, ingest: Server) -> None:
-    ingest.process.terminate()
-    await ingest.process.wait()
-    code, out, errors = await run(folder, ingest.address)
+async def test_without_a_server_or_files_there_is_one_plain_sentence(folder: Path) -> None:
+    code, out, errors = await run(folder, NOBODY)
     assert (code, errors.count("\n")) == (1, 1)
-    assert errors.startswith(f"error: {ingest.address}: UNAVAILABLE: ")
+    assert errors.startswith(f"error: {NOBODY}: UNAVAILABLE: ")
     assert errors.endswith("repeat the command to go on\n")
-    code, out, errors = await run(folder / "nowhere", ingest.address)
+    code, out, errors = await run(folder / "nowhere", NOBODY)
     assert (code, out, errors) == (1, "", f"error: {folder / 'nowhere'} is not a folder\n")
 
 
