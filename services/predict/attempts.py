@@ -156,10 +156,11 @@ class Forecasting:
         for target, row, measured in zip(features.targets, probability, tensors["measurements"], strict=True):
             response.forecasts.add(
                 target_id=target.participant_id,
-                actual=target.actual,
                 completion_probability=row[Outcome.COMPLETE],
                 interception_probability=row[Outcome.INTERCEPTED],
-                measurements=pb.PassMeasurements(**dict(zip(_MEASUREMENTS, measured.tolist(), strict=False))),
+                measurements=wire.view(pb.PassMeasurements)(
+                    **dict(zip(_MEASUREMENTS, measured.tolist(), strict=False))
+                ),
             )
         return Attempted(response, seconds, tensors)
 
