@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import grpc.aio
+import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -116,6 +117,8 @@ async def _work(games: Games, running: suite.Suite, results: Results, seed: int,
                     await _stream(client, game, plays, results, progress)
                 with _timed(results, "predict the ghosts"):
                     await _predict(client, plays, results, progress)
+                with _timed(results, "predict how passes end"):
+                    await _forecast(client, results, progress)
                 with _timed(results, "score"):
                     await _score(client, game, results, seed, progress)
 
@@ -152,6 +155,25 @@ async def _predict(client: Client, plays: Sequence[Play], results: Results, prog
     await asyncio.gather(*(predict(play) for play in passes))
 
 
+async def _forecast(client: Client, results: Results, progress: Progress) -> None:
+    passes = [play for play, _ in results.passes if play.name not in results.forecasts | results.without_forecasts]
+    bar = progress.add_task("passes forecast", total=len(passes))
+    limit = asyncio.Semaphore(CONCURRENT_CALLS)
+
+    async def forecast(play: Play) -> None:
+        async with limit:
+            targets = [receiver.participant_id for receiver in play.eligible_receivers()]
+            try:
+                results.forecasts[play.name] = await client.predict_pass_outcomes(play.name, targets)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                    raise
+                results.without_forecasts[play.name] = error.details() or ""
+            progress.advance(bar)
+
+    await asyncio.gather(*map(forecast, passes))
+
+
 async def _score(client: Client, game: Game, results: Results, seed: int, progress: Progress) -> None:
     bar = progress.add_task("passes scored", total=None)
     profiles = [f"scoreProfiles/{profile}" for profile in PROFILES]
@@ -175,6 +197,7 @@ def _show(results: Results, console: Console) -> None:
         cells = (f"{default.mean:+.4f}", f"{receiver.mean:+.4f}", str(default.n))
         scores.add_row(row["title"], *cells, f"{row['play'].mean:+.4f}", str(row["play"].n), f"{row['published']:+.4f}")
     console.print(scores)
+    _show_forecast(results, console)
     samples = Table()
     samples.add_column("samples")
     samples.add_column("number", justify="right")
@@ -189,9 +212,42 @@ def _show(results: Results, console: Console) -> None:
     steps.add_row("all", f"{sum(results.seconds.values()):.1f}")
     console.print(steps)
     console.print(f"{len(results.passes)} passes with ghosts, {results.what_ifs} what-ifs")
-    for what, plays in (("no ghosts", results.without_ghosts), ("not scored", results.without_scores)):
+    left_out = {
+        "no ghosts": results.without_ghosts,
+        "no forecast": results.without_forecasts,
+        "not scored": results.without_scores,
+    }
+    for what, plays in left_out.items():
         for reason in plays.values():
             console.print(f"{what}: {reason}")
+
+
+def _show_forecast(results: Results, console: Console) -> None:
+    """How a pass to each receiver would have ended, of the pass where the passer had the most to choose from."""
+    found = [(play, results.forecasts[play.name]) for play, _ in results.passes if play.name in results.forecasts]
+    if not found:
+        return
+    play, forecast = max(found, key=lambda each: np.ptp([end.completion_probability for end in each[1].forecasts]))
+    names = {each.participant_id: f"{each.display_name}, {each.position}" for each in play.participants}
+    thrown_to = play.forward_pass.target_id if play.forward_pass else ""
+    outcome = play.forward_pass.outcome if play.forward_pass else None
+    table = Table(title=f"{play.name} at the throw: {play.description}")
+    table.add_column("receiver", no_wrap=True)
+    for column in ("caught", "inter-\ncepted", "air\nyards", "nearest\ndefender", ""):
+        table.add_column(column, justify="right", no_wrap=True)
+    for each in sorted(forecast.forecasts, key=lambda each: -each.completion_probability):
+        measured = each.measurements
+        table.add_row(
+            names[each.target_id],
+            f"{each.completion_probability:.0%}",
+            f"{each.interception_probability:.0%}",
+            f"{measured.air_yards:.0f}",
+            f"{measured.target_separation:.1f} yd",
+            f"thrown to: {outcome.lower()}" if each.target_id == thrown_to and outcome else "",
+        )
+    console.print(table)
+    expected, completed = results.completion()
+    console.print(f"Of {expected.n} passes {expected.mean:.0%} were expected to be caught, {completed.mean:.0%} were.")
 
 
 @contextmanager

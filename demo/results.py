@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ghostback.client import Prediction
-from ghostback.play import Play
+from ghostback.play import PassOutcome, Play
+from ghostback.predict.v1 import predict_service_pb2
 from ghostback.score.v1 import score_service_pb2 as pb
 
 SUBJECTS = {
@@ -45,7 +46,9 @@ class Results:
         duplicates: samples sent again, dropped.
         quarantined: samples put into quarantine, by reason.
         passes: the passes, with samples, and what was predicted for each.
+        forecasts: how a pass to each eligible receiver ends, by play, as told at the throw.
         without_ghosts: passes that no ghosts could be drawn for, with the reason.
+        without_forecasts: passes with ghosts whose end could not be forecast, with the reason.
         evaluations: one a game.
         seconds: wall time of each step.
     """
@@ -56,7 +59,9 @@ class Results:
     duplicates: int = 0
     quarantined: Counter[str] = field(default_factory=Counter)
     passes: list[tuple[Play, Prediction]] = field(default_factory=list)
+    forecasts: dict[str, predict_service_pb2.PredictPassOutcomesResponse] = field(default_factory=dict)
     without_ghosts: dict[str, str] = field(default_factory=dict)
+    without_forecasts: dict[str, str] = field(default_factory=dict)
     evaluations: list[pb.EvaluateModelResult] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 
@@ -74,6 +79,17 @@ class Results:
     def without_scores(self) -> dict[str, str]:
         """Passes that were not scored, with the reason."""
         return {skipped.play: skipped.description for each in self.evaluations for skipped in each.skipped}
+
+    def completion(self) -> tuple[Mean, Mean]:
+        """Completion probability of the passes thrown, and the share that was completed."""
+        expected, completed = [], []
+        for play, _ in self.passes:
+            assert play.forward_pass is not None  # noqa: S101
+            for forecast in self.forecasts[play.name].forecasts if play.name in self.forecasts else ():
+                if forecast.target_id == play.forward_pass.target_id and play.forward_pass.outcome:
+                    expected.append(Mean(forecast.completion_probability, 1))
+                    completed.append(Mean(float(play.forward_pass.outcome is PassOutcome.COMPLETE), 1))
+        return Mean.of(expected), Mean.of(completed)
 
     def samples(self) -> list[tuple[str, int]]:
         """What became of the samples: kind and number."""
@@ -116,6 +132,7 @@ class Results:
             "passes": len(self.passes),
             "what_ifs": self.what_ifs,
             "passes_without_ghosts": self.without_ghosts,
+            "passes_without_forecasts": self.without_forecasts,
             "passes_without_scores": self.without_scores,
             "samples": {
                 "accepted": self.accepted,
@@ -128,6 +145,7 @@ class Results:
                 profile: {key: mean(self.trajectory_score(key, profile)) for key in SUBJECTS} for profile in PROFILES
             },
             "play_score": {key: mean(self.play_score(key, PROFILES[0])) for key in SUBJECTS},
+            "completion": dict(zip(("expected", "actual"), map(mean, self.completion()), strict=True)),
             "published_ts": {key: published for key, (_, _, published) in SUBJECTS.items()},
             "seconds": {step: round(seconds, 2) for step, seconds in self.seconds.items()},
         }
