@@ -1,0 +1,1 @@
+"""A small network for completion and interception, calibrated."""

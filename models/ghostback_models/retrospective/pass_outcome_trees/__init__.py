@@ -1,0 +1,1 @@
+"""Boosted trees for completion and interception, calibrated."""
