@@ -1,14 +1,21 @@
-"""LightGBM over folds split by game, on all cores, stopped within a tree."""
+"""LightGBM over folds split by game, on all cores, stopped within a tree.
+
+It is imported when something is fitted: that takes longer than all else that a service starts with.
+"""
+
+from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import lightgbm as lgb
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.bool_]
@@ -68,6 +75,8 @@ class Workers:
 
     def fit(self, values: NDArray[np.float32], target: Floats) -> lgb.Booster:
         """A model of a target (n_rows,) from values (n_rows, n_columns)."""
+        import lightgbm as lgb
+
         parameters = PARAMETERS | {"seed": self.seed % 2**31}
         data = lgb.Dataset(values, target, params=parameters)
         return lgb.train(parameters, data, TREES, callbacks=[lambda _: self.check()])

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from services.features.screening.boosting import Floats, Rows, Workers
 from services.features.screening.table import Table
@@ -33,14 +33,16 @@ class Ranking:
     @property
     def rank(self) -> Floats:
         """(n_candidates,) mean of the three ranks; 1 is best."""
+        from scipy.stats import rankdata
+
         importances = (self.gain, self.permutation, self.shap)
-        rank: Floats = np.mean([stats.rankdata(-importance) for importance in importances], axis=0)
+        rank: Floats = np.mean([rankdata(-importance) for importance in importances], axis=0)
         return rank
 
     @property
     def carries(self) -> NDArray[np.bool_]:
         """(n_candidates,) whether shuffling a candidate adds error beyond chance: one-sided, 5%."""
-        carries: NDArray[np.bool_] = self.z > stats.norm.ppf(0.95)
+        carries: NDArray[np.bool_] = self.z > NormalDist().inv_cdf(0.95)
         return carries
 
 
@@ -92,8 +94,10 @@ def twins(values: NDArray[np.float32], order: NDArray[np.intp], limit: float) ->
         order: columns, the best first.
         limit: such as 0.95.
     """
+    from scipy.stats import rankdata
+
     filled = np.where(np.isnan(values), np.nanmedian(values, axis=0), values)
-    ranks = stats.rankdata(filled, axis=0)
+    ranks = rankdata(filled, axis=0)
     correlation = np.abs(np.corrcoef(ranks, rowvar=False))
     found: dict[int, int] = {}
     kept: list[int] = []
