@@ -1,0 +1,114 @@
+"""How passes end, told by predict: at the throw with ghosts, at arrival as it went."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import grpc.aio
+import numpy as np
+import onnxruntime
+import pytest
+
+import ghostback_models
+from deploy.triton import launcher
+from ghostback.client import Addresses, Client
+from ghostback.predict.v1 import predict_service_pb2 as pb
+from services.features import feature_sets, tensors
+from simulator.game import simulate_game
+from tests.failures import failure
+from tests.processes import running
+
+NOBODY = "127.0.0.1:1"
+LIVE, AT_ARRIVAL = feature_sets.get("pass-outcome-live@1"), feature_sets.get("pass-outcome@1")
+MODELS = Path(ghostback_models.__path__[0])
+PLAY = next(play for play in simulate_game(31, 6).plays if play.forward_pass)
+THROWN_TO = PLAY.forward_pass.target_id if PLAY.forward_pass else ""
+OTHERS = [each.participant_id for each in PLAY.eligible_receivers() if each.participant_id != THROWN_TO]
+RETROSPECTIVE = "models/pass-outcome-retrospective"
+
+
+@pytest.fixture(scope="module")
+async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+    folder = tmp_path_factory.mktemp("triton")
+    (folder / "models").mkdir()
+    async with (
+        launcher.running(Path(__file__).parents[2] / ".venv-triton", folder / "models", folder / "log") as triton,
+        running("services.features", f"--ingest={NOBODY}") as features,
+        running(
+            "services.predict",
+            f"--features={features.address}",
+            f"--triton={triton.ports.grpc_address}",
+            f"--model-repository={folder / 'models'}",
+        ) as predict,
+        Client(Addresses(NOBODY, features.address, predict.address, NOBODY)) as client,
+    ):
+        yield client
+
+
+def known(measurements: np.ndarray, folder: str) -> np.ndarray:
+    """Probabilities that a built-in model gives, in this process."""
+    session = onnxruntime.InferenceSession(str(MODELS / folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    (probability,) = session.run(["probability"], {"measurements": measurements})
+    return np.asarray(probability)
+
+
+def told(response: pb.PredictPassOutcomesResponse) -> np.ndarray:
+    """Probabilities of completion and interception."""
+    return np.array([(each.completion_probability, each.interception_probability) for each in response.forecasts])
+
+
+async def test_at_the_throw_a_forecast_is_made_of_what_the_ghosts_do(client: Client) -> None:
+    prediction = await client.predict_ghosts(PLAY, OTHERS)
+    ghosts = {(ghost.target_id, ghost.defender_id): ghost.path for ghost in prediction.ghosts}
+    measured = tensors.compute(PLAY, LIVE, OTHERS, ghosts=ghosts, before_flight=True).tensors["measurements"]
+    response = await client.predict_pass_outcomes(PLAY, OTHERS, "models/pass-outcome/versions/1.0.0")
+    assert [each.target_id for each in response.forecasts] == OTHERS
+    assert response.ghost_model_version == prediction.model_version
+    expected = known(measured, "live/pass_outcome_trees")
+    np.testing.assert_allclose(told(response), expected[:, [0, 2]], atol=0.02)
+    separations = [each.measurements.target_separation for each in response.forecasts]
+    np.testing.assert_allclose(separations, measured[:, 6], atol=1e-3)
+    assert not any(each.measurements.HasField("receiver_to_ball") for each in response.forecasts)
+
+
+async def test_at_the_throw_a_play_that_has_come_no_further_gets_the_same_forecasts(client: Client) -> None:
+    assert PLAY.forward_pass
+    so_far = replace(PLAY, samples=PLAY.samples.take(PLAY.samples.frame <= PLAY.forward_pass.forward_frame))
+    over, live = [await client.predict_pass_outcomes(play, [THROWN_TO, *OTHERS]) for play in (PLAY, so_far)]
+    np.testing.assert_array_equal(told(live), told(over))
+    assert ((told(live) > 0) & (told(live) < 1)).all()
+
+
+async def test_at_arrival_the_forecast_is_made_of_where_everyone_was(client: Client) -> None:
+    response = await client.predict_pass_outcomes(PLAY, model=f"{RETROSPECTIVE}/versions/1.0.0")
+    assert [each.target_id for each in response.forecasts] == [THROWN_TO]
+    assert not response.ghost_model_version
+    measured = tensors.compute(PLAY, AT_ARRIVAL).tensors["measurements"]
+    expected = known(measured, "retrospective/pass_outcome_trees")
+    np.testing.assert_allclose(told(response), expected[:, [0, 2]], atol=1e-4)
+    assert response.forecasts[0].measurements.receiver_to_ball == pytest.approx(measured[0, 10], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason", "field"),
+    [
+        ({"model": "models/ghosting"}, "FIELD_INVALID", "model"),
+        ({"ghost_model": "models/pass-outcome"}, "FIELD_INVALID", "ghost_model"),
+        ({"ghost_model": "models/ghosting-retrospective"}, "FIELD_INVALID", "ghost_model"),
+        ({"model": RETROSPECTIVE, "target_ids": OTHERS[:1]}, "TARGET_NOT_ELIGIBLE", "target_ids[0]"),
+        ({"target_ids": ["nobody"]}, "TARGET_NOT_ELIGIBLE", "target_ids[0]"),
+    ],
+    ids=["no outcome model", "no ghosting model", "ghosts that know the future", "not thrown to", "nobody"],
+)
+async def test_what_cannot_be_forecast_is_refused_with_its_field(
+    client: Client, asked: dict[str, object], reason: str, field: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await client.predict_pass_outcomes(PLAY, **asked)  # type: ignore[arg-type]
+    told = failure(refused.value)
+    assert (told.code, told.reason, [*told.fields]) == ("INVALID_ARGUMENT", reason, [field])
+
+
+async def test_ghosts_are_not_drawn_by_a_model_of_outcomes(client: Client) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="models/pass-outcome does pass-outcome, must do ghosting"):
+        await client.predict_ghosts(PLAY, model="models/pass-outcome")
