@@ -44,7 +44,11 @@ def test_our_consumers_contracts_are_kept(file: Path) -> None:
     ("interaction", "path", "got"),
     [
         ({"call": "ghostback.predict.v2.PredictService/PredictGhosts"}, "call", "no service ghostback.predict.v2"),
-        ({"call": "ghostback.predict.v1.PredictService/Guess"}, "call", "has PredictGhosts, PredictPassOutcomes, PredictTensors"),
+        (
+            {"call": "ghostback.predict.v1.PredictService/Guess"},
+            "call",
+            "has PredictGhosts, PredictPassOutcomes, PredictTensors",
+        ),
         ({"request": {"play": "games/1"}}, "request", 'no field named "play"'),
         ({"request": {"source": {"name": 3}}}, "request", "name"),
         ({"request": None, "requests": [{}]}, "requests", "takes one request"),
