@@ -198,6 +198,7 @@ class Authorization:
                 "CREDENTIALS_REFUSED",
                 "show who you are: a certificate or a token of this deployment, and one that is in force",
             ) from None
+        identity.caller.set(who.name)
         if not who.roles & rules.methods.get(call.method, frozenset()):
             _refused(call, who.name, f"its roles are {sorted(who.roles)}")
             raise PermissionDenied(
@@ -206,7 +207,6 @@ class Authorization:
         if ARM_KEY in call.metadata and not who.roles & _ARM_ROLES:
             _refused(call, who.name, "it chose an arm")
             raise PermissionDenied("ARM_OVERRIDE_REFUSED", f"this identity may not choose the arm by {ARM_KEY}")
-        identity.caller.set(who.name)
         yield
 
 

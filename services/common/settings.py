@@ -56,7 +56,7 @@ class ServiceSettings(BaseSettings):
         int, Field(gt=0, description="Calls and streams in flight; those beyond are refused.")
     ] = 512
     max_calls_per_peer: Annotated[
-        int, Field(gt=0, description="Calls and streams in flight from one address; those beyond are refused.")
+        int, Field(gt=0, description="Calls and streams in flight of one caller; those beyond are refused.")
     ] = 128
     max_calls_at_work: Annotated[
         int, Field(gt=0, description="Calls that are worked on at a time; others wait for their turn.")
