@@ -12,6 +12,7 @@ import structlog
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2_grpc
 from grpc_health.v1.health_pb2 import HealthCheckResponse
+from prometheus_client import Gauge
 
 from services.common.errors import DomainError
 
@@ -26,6 +27,7 @@ Check = Callable[[], Awaitable[None]]
 """Raises the DomainError that keeps a service from its work, if there is one."""
 
 _log = structlog.get_logger()
+_READY = Gauge("ghostback_service_ready", "1 where a service can do its work, 0 where it cannot.", ["service"])
 
 
 async def always_ready() -> None:
@@ -62,6 +64,7 @@ class Health(health_pb2_grpc.HealthServicer):
         log = _log.warning if problem else _log.info
         log("health", service=name, problem=problem)
         self._problems[name] = problem
+        _READY.labels(name).set(not problem)
         self._tell()
 
     def drain(self) -> None:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import structlog
+from prometheus_client import Gauge
 from pydantic import BaseModel
 
 from services.common.errors import Aborted, DomainError, InvalidInput, NotFound, Violation
@@ -35,6 +36,7 @@ ACTOR = "ghostback"
 Transition = Callable[[Rollout, Calls, datetime], Rollout]
 
 _log = structlog.get_logger()
+_ACTIVE = Gauge("ghostback_rollouts_active", "1 for the state that a rollout is in.", ["model", "state"])
 
 
 class Counts(Protocol):
@@ -256,6 +258,9 @@ class Controller:
     async def _follow(self) -> list[Rollout]:
         stable, rollouts = await self.do(self.store.in_service)
         self._router.follow(stable, rollouts)
+        _ACTIVE.clear()
+        for each in rollouts:
+            _ACTIVE.labels(each.policy.model, each.state.value).set(1)
         for rollout in rollouts:
             for version in self._versions(rollout).values():
                 if version.state is State.VERIFIED and version not in self._preparing:
