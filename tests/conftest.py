@@ -1,5 +1,6 @@
 """Databases to test with."""
 
+import os
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -10,6 +11,9 @@ import pytest
 from sqlalchemy import create_engine, make_url, text
 
 _NUMBERS = count()
+
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "false"
+"""PostgreSQL is started by a fork, in which gRPC's handlers may crash beside its threads."""
 
 
 @pytest.fixture(scope="session")

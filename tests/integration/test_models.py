@@ -53,6 +53,8 @@ async def test_models_are_listed_page_by_page_with_the_fields_asked_for(predicti
     assert [str(each).strip() for each in listed] == [
         'name: "models/ghosting"',
         'name: "models/ghosting-retrospective"',
+        'name: "models/pass-outcome"',
+        'name: "models/pass-outcome-retrospective"',
     ]
     model = (await predicting.models("GetModel", name="models/ghosting")).model
     assert name("0.11.0") in model.model_versions
