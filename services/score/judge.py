@@ -23,6 +23,8 @@ from services.score.evaluation import Ghosts, Paths
 from services.score.trajectories import Actual
 
 _log = structlog.get_logger()
+_AWAY = (Unavailable, DeadlineExceeded, ResourceExhausted)
+_ASKED_AGAIN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ class Judge:
     async def _judge(self, rollout: Rollout, name: str) -> None:
         """Judge one play, unless it cannot be judged for a reason of its own.
 
-        An arm that did not answer is asked again once the stable arm did: it is to blame then, and is not judged.
+        An arm that did not answer is asked again once the stable arm did, and a few times more where it is only away:
+        after a crash of the model server stable may be back first. It is to blame then, and is not judged.
 
         Raises:
             DomainError: something does not answer.
@@ -161,27 +164,33 @@ class Judge:
         try:
             play = await self._upstreams.play(name)
             actual = trajectories.actual(play)
-            ghosts = await self._ghosts(play, rollout.arms)
+            ghosts, _ = await self._ghosts(play, rollout.arms)
             stable = (await self._upstreams.ghosts(play, rollout.stable)).paths
-            silent = {arm: version for arm, version in rollout.arms.items() if arm not in ghosts}
-            ghosts |= await self._ghosts(play, silent)
-            for arm in silent.keys() - ghosts.keys():
+            for _ in range(_ASKED_AGAIN):
+                silent = {arm: version for arm, version in rollout.arms.items() if arm not in ghosts}
+                more, away = await self._ghosts(play, silent)
+                ghosts |= more
+                if not away:
+                    break
+                await asyncio.sleep(self._seconds)
+            for arm in rollout.arms.keys() - ghosts.keys():
                 _log.info("arm not judged", rollout=rollout.name, play=name, arm=arm)
             judgements = [Judgement(name, arm, *compare(actual, [stable, paths])) for arm, paths in ghosts.items()]
             await self._upstreams.record(rollout.name, judgements)
-        except (Unavailable, DeadlineExceeded, ResourceExhausted):
+        except _AWAY:
             raise
         except DomainError as error:
             _log.info("play not judged", rollout=rollout.name, play=name, problem=error.message)
         except Exception:
             _log.exception("play not judged", rollout=rollout.name, play=name)
 
-    async def _ghosts(self, play: Play, arms: Mapping[str, str]) -> dict[str, Paths]:
-        """What the arms that answer foretell, by arm."""
-        found = {}
+    async def _ghosts(self, play: Play, arms: Mapping[str, str]) -> tuple[dict[str, Paths], bool]:
+        """What the arms that answer foretell, by arm; and whether one is away that may be back soon."""
+        found, away = {}, False
         for arm, version in arms.items():
             try:
                 found[arm] = (await self._upstreams.ghosts(play, version)).paths
             except DomainError as error:
                 _log.info("arm silent", play=play.name, arm=arm, problem=error.message)
-        return found
+                away |= isinstance(error, _AWAY)
+        return found, away

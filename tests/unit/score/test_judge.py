@@ -118,8 +118,9 @@ async def test_an_arm_that_fails_where_stable_answers_is_not_judged_there_and_ke
     assert list(await judged(Suite([rollout], failures={"broken": broken}))) == names(PLAYS)
 
 
-async def test_an_arm_that_is_away_for_a_moment_is_asked_again_once_stable_answers() -> None:
-    assert list(await judged(Suite(failures={"candidate": [GONE]}))) == names(PLAYS)
+@pytest.mark.parametrize("times", [1, 4])
+async def test_an_arm_that_is_away_for_a_moment_is_asked_again_once_stable_answers(times: int) -> None:
+    assert list(await judged(Suite(failures={"candidate": [GONE] * times}))) == names(PLAYS)
 
 
 async def test_judging_ends_with_the_rollout() -> None:

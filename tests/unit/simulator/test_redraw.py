@@ -105,7 +105,7 @@ def test_with_the_throw_drawn_too_the_pass_is_another_from_the_release_on(
 def test_a_pass_ends_over_many_draws_as_often_in_each_way_as_its_probabilities_at_the_throw_say(
     game: SimulatedGame,
 ) -> None:
-    draws = 30
+    draws = 12
     probabilities = game.at_throw(draws)
     told = np.array([probabilities[play.play_id, target_of(play)] for play in passes(game)])
     ends = [[play.forward_pass.outcome for play in passes(game.redraw(i, throw=True))] for i in range(1, draws + 1)]  # type: ignore[union-attr]
@@ -118,7 +118,7 @@ def test_a_pass_ends_over_many_draws_as_often_in_each_way_as_its_probabilities_a
 
 
 def test_probabilities_at_arrival_are_those_of_the_game_and_its_what_ifs_and_agree_with_how_passes_end() -> None:
-    games = [simulate_game(seed, 60) for seed in range(90, 94)]
+    games = [simulate_game(seed, 60) for seed in range(90, 92)]
     told, ended = [], []
     for game in games:
         probabilities = game.at_arrival()

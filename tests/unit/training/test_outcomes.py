@@ -4,6 +4,7 @@ import hashlib
 import json
 import tomllib
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -24,8 +25,13 @@ SHIPPED = [(setting, name) for setting in MODELS for name in ENTRIES]
 GAMES = {seed: simulate_game(seed, 40) for seed in (61, 62, 63)}
 
 
+@cache
+def of_game(setting: str, seed: int) -> Passes:
+    return passes.of_game(GAMES[seed], setting, seed, truth=True)
+
+
 def of_games(setting: str, *seeds: int) -> Passes:
-    return Passes.concatenate([passes.of_game(GAMES[seed], setting, seed, truth=True) for seed in seeds])
+    return Passes.concatenate([of_game(setting, seed) for seed in seeds])
 
 
 @pytest.fixture(scope="module", params=MODELS)
