@@ -17,6 +17,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.loops import closed
 from deploy.local import suite
 from ghostback import convert, feed, wire
 from ghostback.client import Client
@@ -188,18 +189,9 @@ async def _rollout(client: Client, mode: str, percent: float) -> AsyncIterator[N
 
 async def _closed(call: Call, in_flight: int, seconds: float) -> list[float]:
     """Milliseconds of each call, with so many always in flight."""
-    times: list[float] = []
     for _ in range(WARM_UP):
         await call()
-    until = time.perf_counter() + seconds
-
-    async def loop() -> None:
-        while (started := time.perf_counter()) < until:
-            await call()
-            times.append(1000 * (time.perf_counter() - started))
-
-    await asyncio.gather(*(loop() for _ in range(in_flight)))
-    return times
+    return await closed(call, in_flight, seconds)
 
 
 async def _at_rate(call: Call, seconds: float) -> list[float]:

@@ -5,8 +5,7 @@ import asyncio
 import json
 import os
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.collector import collecting
+from benchmarks.loops import closed
 from deploy.local import suite
 from ghostback import feed
 from ghostback.client import Client
@@ -83,20 +83,6 @@ async def _suite(endpoint: str, ratio: str, triton: Path) -> AsyncIterator[tuple
             for _ in range(WARM_UP):
                 await client.predict_ghosts(play.name)
             yield client, play.name
-
-
-async def closed(call: Callable[[], Awaitable[object]], in_flight: int, seconds: float) -> list[float]:
-    """Milliseconds of each call, with so many always in flight."""
-    times: list[float] = []
-    until = time.perf_counter() + seconds
-
-    async def loop() -> None:
-        while (started := time.perf_counter()) < until:
-            await call()
-            times.append(1000 * (time.perf_counter() - started))
-
-    await asyncio.gather(*(loop() for _ in range(in_flight)))
-    return times
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import uvloop
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.telemetry import closed
+from benchmarks.loops import closed
 from deploy.local import suite
 from ghostback import convert, wire
 from ghostback.channels import PLAIN, Security, Tls

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any
-from urllib.parse import unquote
 
 from google.protobuf.message import Message
 from prometheus_client import Counter
@@ -19,7 +18,7 @@ from services.common.errors import InvalidInput, PermissionDenied, Violation
 from services.common.upstream import Upstream
 from services.predict.attempts import Attempted, Drawing, Forecasting, Running
 from services.predict.registry import Registry
-from services.predict.rollouts.answering import Answering
+from services.predict.rollouts.answering import Answering, Attempt
 from services.predict.rollouts.policy import RoutingKey
 from services.predict.routing import Decision, Router
 from services.predict.triton import ModelServer
@@ -63,13 +62,9 @@ class PredictServicer:
         _check_task(decision, "ghosting", "model")
         interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
         drawing = Drawing(request, self._features, self._model_server)
-        arm, drawn = await self._answering.answer(decision, drawing.of)
-        context.add_done_callback(lambda _: self._answering.conclude(decision, arm, drawn, drawing.of))
-        response: pb.PredictGhostsResponse = drawn.response
-        response.arm = arm
-        response.rollout = decision.rollout.name if decision.rollout else ""
-        _GHOSTS.labels(arm, response.model_version).inc(len(response.ghosts))
-        await _tell(arm, response, context)
+        response: pb.PredictGhostsResponse = await self._answer(decision, drawing.of, context)
+        _GHOSTS.labels(response.arm, response.model_version).inc(len(response.ghosts))
+        await _tell(response, context)
         return response
 
     async def PredictPassOutcomes(self, request: pb.PredictPassOutcomesRequest, context: Any) -> Message:
@@ -82,14 +77,17 @@ class PredictServicer:
         forecasting = Forecasting(
             request, self._features, self._model_server, partial(self._draw_before_flight, request, play, context)
         )
-        arm, forecast = await self._answering.answer(decision, forecasting.of)
-        context.add_done_callback(lambda _: self._answering.conclude(decision, arm, forecast, forecasting.of))
-        response: pb.PredictPassOutcomesResponse = forecast.response
-        response.arm = arm
-        response.rollout = decision.rollout.name if decision.rollout else ""
-        _FORECASTS.labels(arm, response.model_version).inc(len(response.forecasts))
-        await _tell(arm, response, context)
+        response: pb.PredictPassOutcomesResponse = await self._answer(decision, forecasting.of, context)
+        _FORECASTS.labels(response.arm, response.model_version).inc(len(response.forecasts))
+        await _tell(response, context)
         return response
+
+    async def _answer(self, decision: Decision, attempt: Attempt[Attempted], context: Any) -> Any:
+        """The response of the arm that answers, which it names; it is counted once the call is done."""
+        arm, attempted = await self._answering.answer(decision, attempt)
+        context.add_done_callback(lambda _: self._answering.conclude(decision, arm, attempted, attempt))
+        attempted.response.arm, attempted.response.rollout = arm, decision.rollout.name if decision.rollout else ""
+        return attempted.response
 
     async def _draw_before_flight(
         self, request: pb.PredictPassOutcomesRequest, play: str, context: Any
@@ -102,9 +100,7 @@ class PredictServicer:
             raise InvalidInput("FIELD_INVALID", [Violation("ghost_model", told)])
         asked = wire.view(pb.PredictGhostsRequest)(source=request.source, target_ids=request.target_ids)
         drawing = Drawing(asked, self._features, self._model_server, before_flight=True)
-        arm, drawn = await self._answering.answer(decision, drawing.of)
-        context.add_done_callback(lambda _: self._answering.conclude(decision, arm, drawn, drawing.of))
-        ghosts: pb.PredictGhostsResponse = drawn.response
+        ghosts: pb.PredictGhostsResponse = await self._answer(decision, drawing.of, context)
         return ghosts
 
     async def PredictTensors(self, request: pb.PredictTensorsRequest, context: Any) -> Message:
@@ -154,7 +150,7 @@ class PredictServicer:
         """
         if identity.caller.get():
             return
-        address = unquote(peer.partition(":")[2]).rpartition(":")[0].strip("[]")
+        address = identity.caller_at(peer)
         if not any(ip_address(address) in network for network in self._arm_callers):
             raise PermissionDenied("ARM_OVERRIDE_REFUSED", f"callers from {address} may not choose the arm", peer=peer)
 
@@ -172,9 +168,9 @@ def _check_task(decision: Decision, task: str, field: str) -> None:
         raise InvalidInput("FIELD_INVALID", [Violation(field, told)])
 
 
-async def _tell(arm: str, response: pb.PredictGhostsResponse | pb.PredictPassOutcomesResponse, context: Any) -> None:
+async def _tell(response: pb.PredictGhostsResponse | pb.PredictPassOutcomesResponse, context: Any) -> None:
     """Tell in the initial metadata who answered."""
-    decided = {ARM_KEY: arm, "x-ghostback-rollout": response.rollout}
+    decided = {ARM_KEY: response.arm, "x-ghostback-rollout": response.rollout}
     decided["x-ghostback-model-version"] = response.model_version
     await context.send_initial_metadata(tuple((key, value) for key, value in decided.items() if value))
 

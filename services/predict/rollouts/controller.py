@@ -259,9 +259,8 @@ class Controller:
         stable, rollouts = await self.do(self.store.in_service)
         self._router.follow(stable, rollouts)
         _ACTIVE.clear()
-        for each in rollouts:
-            _ACTIVE.labels(each.policy.model, each.state.value).set(1)
         for rollout in rollouts:
+            _ACTIVE.labels(rollout.policy.model, rollout.state.value).set(1)
             for version in self._versions(rollout).values():
                 if version.state is State.VERIFIED and version not in self._preparing:
                     self._preparing[version] = asyncio.create_task(self._prepare(version))
