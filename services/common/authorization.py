@@ -46,7 +46,7 @@ _METHODS = {
     "ghostback.ingest.v1.IngestService": {
         Role.READER: "GetGame ListGames GetPlay ListPlays WatchPlays GetQualityReport ListQuarantinedSamples",
         Role.PRODUCER: "UpdateGame UpdatePlay StreamTags ReplayQuarantine",
-        Role.SERVICE: "GetPlay ListPlays WatchPlays",
+        Role.SERVICE: "GetGame GetPlay ListPlays WatchPlays",
     },
     "ghostback.features.v1.FeaturesService": {
         Role.READER: "ListFeatureSets GetFeatureSet ComputeFeatures",
@@ -54,8 +54,8 @@ _METHODS = {
         Role.SERVICE: "GetFeatureSet ComputeFeatures",
     },
     "ghostback.predict.v1.PredictService": {
-        Role.READER: "PredictGhosts PredictPassOutcomes PredictTensors",
-        Role.SERVICE: "PredictGhosts",
+        Role.READER: "PredictGhosts PredictPassOutcomes PredictYardsAfterCatch PredictTensors",
+        Role.SERVICE: "PredictGhosts PredictPassOutcomes PredictYardsAfterCatch",
     },
     "ghostback.predict.v1.ModelService": {
         Role.READER: "ListModels GetModel ListModelVersions GetModelVersion",
@@ -68,6 +68,9 @@ _METHODS = {
         Role.SERVICE: "ListRollouts RecordEvidence",
     },
     "ghostback.score.v1.ScoreService": {Role.READER: "ListScoreProfiles ScorePlay EvaluateModel"},
+    "ghostback.score.v1.StatisticsService": {
+        Role.READER: "RateDecision ComputeStatistics ListStatistics ListLeaders WatchStatistics",
+    },
     "ghostback.tracking.v1.OperationService": {
         Role.READER: "GetOperation WaitOperation WatchOperation ListOperations",
         Role.MODEL_OWNER: "CancelOperation",

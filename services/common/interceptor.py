@@ -24,6 +24,7 @@ from services.common import identity, status, tracing
 from services.common.budget import Budget
 from services.common.errors import DomainError, InvalidInput, ResourceExhausted, Unavailable, Violation
 from services.common.shedding import Turns
+from services.common.tarpit import Tarpit
 
 _PARSED = 50
 """Bytes that a byte of a request may take when it is parsed, at worst: a message without fields has two."""
@@ -85,6 +86,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         *,
         idle_seconds: float,
         turns: Turns,
+        tarpit: Tarpit,
     ) -> None:
         """Set the limits of calls.
 
@@ -94,12 +96,14 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             gates: what every call passes before its request is read, in this order.
             idle_seconds: how long a stream may wait for its caller's next request.
             turns: what calls with one request and one answer wait for; streams and operations last, and take none.
+            tarpit: where refusals wait that ask to come back later, and those of methods that there are not.
         """
         self._reader_seconds = reader_seconds
         self._requests = Budget(request_bytes)
         self._gates = gates
         self._idle_seconds = idle_seconds
         self._turns = turns
+        self._tarpit = tarpit
         self._draining = False
         self._waits: set[asyncio.Timeout] = set()
         self._wrapped: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
@@ -114,6 +118,8 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if method in self._wrapped:
             return self._wrapped[method]
         handler = await continuation(handler_call_details)
+        if handler is None:
+            await self._tarpit.stuck()
         if handler is None or not method.startswith("/ghostback."):
             return handler
         self._wrapped[method] = self._wrap(method, handler)
@@ -132,7 +138,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                     async with turn(identity.caller_at(context.peer())), self._requests.held(_PARSED * len(data)):
                         return await behaviour(_parsed(parse, data), context)
             del data
-            return await context.abort_with_status(refused[0])
+            return await self._refuse(refused[0], context)
 
         async def stream(data: Any, context: Context) -> None:
             async with self._around(method, context) as refused:
@@ -144,11 +150,16 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                             await self._respond(behaviour(_parsed(parse, data), context), context)
                     return
             del data
-            await context.abort_with_status(refused[0])
+            await self._refuse(refused[0], context)
 
         make = getattr(grpc, f"{request}_{response}_rpc_method_handler")
         wrapped = stream if handler.response_streaming else unary
         return make(wrapped, response_serializer=handler.response_serializer)  # type: ignore[no-any-return]
+
+    async def _refuse(self, refusal: grpc.Status, context: Context) -> None:
+        if refusal.code is grpc.StatusCode.RESOURCE_EXHAUSTED:
+            await self._tarpit.stuck()
+        await context.abort_with_status(refusal)
 
     async def _each(self, parse: Parse, data: AsyncIterator[bytes]) -> AsyncIterator[Any]:
         """The requests of a stream; memory is held for one until the next is asked for."""

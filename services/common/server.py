@@ -27,12 +27,14 @@ from services.common.limits import CallLimits
 from services.common.settings import ServiceSettings
 from services.common.shedding import Turns
 from services.common.starting import Handlers, Starting
+from services.common.tarpit import Tarpit
 
 S = TypeVar("S", bound=ServiceSettings)
 Services = Sequence[Service]
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _HEALTH_CALLS = 256
+_REFUSED_SECONDS = 1.0
 """Calls in flight beyond the limit of our own: health is told to whoever asks when the limit is reached."""
 _PING_MILLISECONDS = 10_000
 """Clients that ping more often than this lose their connection."""
@@ -67,11 +69,12 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
         [*gates, CallLimits(settings.max_concurrent_calls, settings.max_calls_per_peer)],
         idle_seconds=settings.idle_seconds,
         turns=Turns(settings.max_calls_at_work, settings.queue_seconds),
+        tarpit=Tarpit(settings.max_concurrent_calls, _REFUSED_SECONDS),
     )
     starting, handlers, health = Starting(), Handlers(), Health()
     server = grpc.aio.server(
         interceptors=[starting, calls],
-        maximum_concurrent_rpcs=settings.max_concurrent_calls + _HEALTH_CALLS,
+        maximum_concurrent_rpcs=2 * settings.max_concurrent_calls + _HEALTH_CALLS,
         options=_options(settings),
     )
     health_pb2_grpc.add_HealthServicer_to_server(health, server)

@@ -25,6 +25,7 @@ MODULES = (
     "predict.v1.predict_service",
     "predict.v1.rollout_service",
     "score.v1.score_service",
+    "score.v1.statistics_service",
 )
 GOLDEN = Path(__file__).with_name("golden.jsonl")
 FIXED_WIDTH = {

@@ -107,7 +107,7 @@ def test_an_exception_in_the_rules_does_not_excuse_from_reserving(make: Make) ->
 
 
 def test_a_file_that_is_gone_is_named(make: Make, tmp_path: Path) -> None:
-    shutil.copytree(PROTOS / "ghostback", tmp_path / "ghostback", ignore=shutil.ignore_patterns("score"))
+    shutil.copytree(PROTOS / "ghostback", tmp_path / "ghostback", ignore=shutil.ignore_patterns("score_service.proto"))
     (finding,) = breaking(compile_protos(tmp_path, tmp_path / "2.binpb"), make("1"))
     assert finding.subject == "ghostback/score/v1/score_service.proto"
     assert "package `v2`" in finding.instead

@@ -22,7 +22,9 @@ IDEMPOTENT = {
         *("GetQualityReport", "ListQuarantinedSamples"),
     ),
     "ghostback.features.v1.FeaturesService": ("ListFeatureSets", "GetFeatureSet", "ComputeFeatures"),
-    "ghostback.predict.v1.PredictService": ("PredictGhosts", "PredictPassOutcomes", "PredictTensors"),
+    "ghostback.predict.v1.PredictService": (
+        *("PredictGhosts", "PredictPassOutcomes", "PredictYardsAfterCatch", "PredictTensors"),
+    ),
     "ghostback.predict.v1.ModelService": (
         *("ListModels", "GetModel", "ListModelVersions", "GetModelVersion"),
         *("LoadModelVersion", "UnloadModelVersion", "RescanModels"),
@@ -31,6 +33,9 @@ IDEMPOTENT = {
         *("GetRollout", "ListRollouts", "WatchRollout", "PreviewRollout", "RecordEvidence", "ListRolloutEvents"),
     ),
     "ghostback.score.v1.ScoreService": ("ListScoreProfiles", "ScorePlay"),
+    "ghostback.score.v1.StatisticsService": (
+        *("RateDecision", "ComputeStatistics", "ListStatistics", "ListLeaders", "WatchStatistics"),
+    ),
     "ghostback.tracking.v1.OperationService": (
         *("GetOperation", "WaitOperation", "WatchOperation", "CancelOperation", "ListOperations"),
     ),

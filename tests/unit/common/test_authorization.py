@@ -8,14 +8,14 @@ import pytest
 from ghostback.features.v1 import features_service_pb2
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
-from ghostback.score.v1 import score_service_pb2
+from ghostback.score.v1 import score_service_pb2, statistics_service_pb2
 from ghostback.tracking.v1 import operation_service_pb2
 from services.common.authorization import DEFAULT, Policy, Role, parse
 
 ROOT = Path(__file__).parents[3]
 FILES = (
     *(features_service_pb2, ingest_service_pb2, predict_service_pb2),
-    *(rollout_service_pb2, score_service_pb2, operation_service_pb2),
+    *(rollout_service_pb2, score_service_pb2, statistics_service_pb2, operation_service_pb2),
 )
 TOKENS = {"issuer": "https://login.test", "audience": "ghostback", "keys": "keys.json"}
 
@@ -32,7 +32,7 @@ def test_every_method_of_the_contract_has_roles_and_no_other() -> None:
 
 def test_an_admin_may_call_everything_and_a_reader_nothing_that_changes_something() -> None:
     assert all(Role.ADMIN in roles for roles in DEFAULT.values())
-    asks = ("Get", "List", "Watch", "Wait", "Preview", "Compute", "Predict", "Score", "Evaluate")
+    asks = ("Get", "List", "Watch", "Wait", "Preview", "Compute", "Predict", "Score", "Evaluate", "Rate")
     for method, roles in DEFAULT.items():
         assert (Role.READER in roles) == method.rpartition("/")[2].startswith(asks), method
 
