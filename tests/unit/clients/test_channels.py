@@ -17,7 +17,7 @@ from ghostback.channels import IDEMPOTENT, Security, Tls, aio_channel, sync_chan
 from ghostback.features.v1 import features_service_pb2
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
-from ghostback.score.v1 import score_service_pb2
+from ghostback.score.v1 import score_service_pb2, statistics_service_pb2
 from ghostback.tracking.v1 import operation_service_pb2
 
 NOT_REPEATED = {
@@ -56,7 +56,7 @@ class Failing(grpc.GenericRpcHandler):
 def test_every_method_is_either_repeated_or_known_not_to_be() -> None:
     modules = (
         *(features_service_pb2, ingest_service_pb2, predict_service_pb2),
-        *(rollout_service_pb2, score_service_pb2, operation_service_pb2),
+        *(rollout_service_pb2, score_service_pb2, statistics_service_pb2, operation_service_pb2),
     )
     methods = {
         (service.full_name, method.name)
