@@ -1,23 +1,32 @@
 """What score pulls from `ingest` and `predict`, and reports to `predict`."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
 
 from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Play
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
 from services.common import plays
+from services.common.errors import FailedPrecondition
 from services.common.upstream import Upstream
+from services.score.decisions import Forecast
 from services.score.evaluation import Ghosts
 from services.score.judge import Judgement, Rollout
+from services.score.statistics import DRAWS, Arrival, Options, Run
 
 PREDICT_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["PredictService"]
 MODEL_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
 ROLLOUT_SERVICE = rollout_service_pb2.DESCRIPTOR.services_by_name["RolloutService"]
 
 _DEFAULT_MODEL = "models/ghosting"
+_OUTCOME_AT_ARRIVAL = "models/pass-outcome-retrospective"
+_YARDS_AT_CATCH = "models/yards-after-catch-retrospective"
 _WATCH_SECONDS = 60.0
 """A stream is opened anew after so long, for one whose other end is gone may never tell."""
 
@@ -61,6 +70,75 @@ class Upstreams:
             },
         )
 
+    async def options(self, play: Play, draws: int = DRAWS) -> Options:
+        """Forecasts of passes to every eligible receiver, made as the ball leaves the hand.
+
+        Where a pass to one of them cannot be forecast, each is asked for alone, and he is left out.
+        """
+        targets = [receiver.participant_id for receiver in play.eligible_receivers()]
+        try:
+            return await self._options(play, targets, draws)
+        except FailedPrecondition:
+            if len(targets) < 2:
+                raise
+        alone = [self._options(play, [target], draws) for target in targets]
+        parts = await asyncio.gather(*alone, return_exceptions=True)
+        found = [part for part in parts if isinstance(part, Options)]
+        problems = [part for part in parts if isinstance(part, BaseException)]
+        for problem in problems:
+            if not found or not isinstance(problem, FailedPrecondition):
+                raise problem
+        return Options(tuple(each for part in found for each in part.forecasts), found[0].model_versions)
+
+    async def _options(self, play: Play, targets: Sequence[str], draws: int) -> Options:
+        outcomes_asked = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(
+            target_ids=targets, ghost_draws=draws
+        )
+        yards_asked = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(
+            target_ids=targets, ghost_draws=draws
+        )
+        outcomes_asked.source.play.CopyFrom(convert.play_to_message(play))
+        yards_asked.source.CopyFrom(outcomes_asked.source)
+        outcomes, yards = await asyncio.gather(
+            self._predict.call("PredictPassOutcomes", outcomes_asked),
+            self._predict.call("PredictYardsAfterCatch", yards_asked),
+        )
+        forecasts = [
+            Forecast(
+                ending.target_id,
+                np.array([ending.completion_probability, *ending.drawn_completion_probabilities], np.float64),
+                np.array([ending.interception_probability, *ending.drawn_interception_probabilities], np.float64),
+                run.air_yards,
+                run.yards.first_yards,
+                np.array([each.probabilities for each in (run.yards, *run.drawn_yards)], np.float64),
+            )
+            for ending, run in zip(outcomes.forecasts, yards.forecasts, strict=True)
+        ]
+        return Options(tuple(forecasts), _versions(outcomes, yards))
+
+    async def arrival(self, play: Play) -> Arrival:
+        """Forecast of the pass as it arrived."""
+        request = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(model=_OUTCOME_AT_ARRIVAL, by_defender=True)
+        request.source.play.CopyFrom(convert.play_to_message(play))
+        response = await self._predict.call("PredictPassOutcomes", request)
+        [ending] = response.forecasts
+        return Arrival(
+            ending.completion_probability,
+            ending.interception_probability,
+            {each.defender_id: each.completion_probability for each in response.by_defender},
+            _versions(response),
+        )
+
+    async def run(self, play: Play) -> Run:
+        """Forecast of the run after the catch."""
+        request = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(model=_YARDS_AT_CATCH)
+        request.source.play.CopyFrom(convert.play_to_message(play))
+        response = await self._predict.call("PredictYardsAfterCatch", request)
+        [run] = response.forecasts
+        probability = np.array(run.yards.probabilities, np.float64)
+        each = run.yards.first_yards + np.arange(len(probability))
+        return Run(float(probability @ each), _versions(response))
+
     async def rollouts(self) -> list[Rollout]:
         """The rollouts that have not ended."""
         request = wire.view(rollout_service_pb2.ListRolloutsRequest)(active_only=True, page_size=1000)
@@ -96,3 +174,9 @@ class Upstreams:
                 arm_score=each.candidate.score,
             )
         await self._rollouts.call("RecordEvidence", request)
+
+
+def _versions(*responses: Any) -> tuple[str, ...]:
+    """The model versions that made some forecasts, each once."""
+    names = [name for each in responses for name in (each.model_version, each.ghost_model_version) if name]
+    return tuple(dict.fromkeys(names))

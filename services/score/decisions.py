@@ -1,0 +1,219 @@
+"""The passer's decision: what a pass to each receiver is worth, and what the choice left on the field."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ghostback.play import ParticipantKind, Pass, Play, PlayState
+from services.common.errors import FailedPrecondition, InvalidInput, Violation
+from services.score.points import Situation
+
+Floats = NDArray[np.float64]
+
+_WITHIN = (5, 95)
+"""Percentiles between which a value lies with a probability of 90%."""
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """How a pass to a receiver would end; first as the ghosts have it, then for each of n draws of them.
+
+    Attributes:
+        target_id: the receiver.
+        completion: (1 + n,) probability that he catches it.
+        interception: (1 + n,) probability that a defender does.
+        air_yards: from the line of scrimmage to where it comes down, along the field, yards.
+        first_yards: yards after the catch that the first column of `yards` is of.
+        yards: (1 + n, n_yards) probability of each number of yards after the catch, were it caught.
+    """
+
+    target_id: str
+    completion: Floats
+    interception: Floats
+    air_yards: float
+    first_yards: int
+    yards: Floats
+
+    @property
+    def each_yards(self) -> Floats:
+        """(n_yards,) the yards after the catch that probabilities are told of."""
+        return self.first_yards + np.arange(self.yards.shape[1], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """A receiver that could be thrown to, and what for; fields as of `ghostback.score.v1.DecisionOption`."""
+
+    target_id: str
+    completion: float
+    interception: float
+    air_yards: float
+    yards_after_catch: float
+    value: float
+    low: float
+    high: float
+    best_probability: float
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Value of the option chosen less that of the best, points, at most 0, and where it lies with 90%."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The options at a frame.
+
+    Attributes:
+        frame: the frame.
+        options: the best first.
+        chosen_id: whom the ball was thrown to; empty where that is not known.
+        left: what the choice left on the field; None where none is known.
+        explanation: all this in plain words.
+    """
+
+    frame: int
+    options: tuple[Option, ...]
+    chosen_id: str
+    left: Left | None
+    explanation: str
+
+    def of(self, target_id: str) -> Option | None:
+        """The option of a receiver."""
+        return next((option for option in self.options if option.target_id == target_id), None)
+
+
+def situation(play: Play) -> Situation:
+    """Where the offense stands before the snap.
+
+    Raises:
+        FailedPrecondition: the play does not tell.
+    """
+    told = play.situation
+    if not (told.down and told.line_of_scrimmage):
+        missing = "down" if not told.down else "line of scrimmage"
+        raise FailedPrecondition("SITUATION_UNKNOWN", f"{play.name} tells no {missing}", play.name)
+    to_end_zone = 110.0 - told.line_of_scrimmage if play.offense_direction > 0 else told.line_of_scrimmage - 10.0
+    return Situation(told.down, told.yards_to_go, float(to_end_zone))
+
+
+def thrown_at(play: Play, frame: int) -> Play:
+    """The play as it is at a frame, were the ball thrown then: nothing is known of what comes later.
+
+    Args:
+        play: the play, with samples.
+        frame: not after the release.
+
+    Raises:
+        InvalidInput: the frame is after the release.
+        FailedPrecondition: nobody is known who could throw.
+    """
+    thrown = play.forward_pass
+    if thrown and frame > thrown.forward_frame:
+        told = f"is {frame}, after the release at {thrown.forward_frame}"
+        raise InvalidInput("FIELD_INVALID", [Violation("frames", told)])
+    thrower = thrown.thrower_id if thrown else _passer(play)
+    return replace(
+        play,
+        state=PlayState.LIVE,
+        events=tuple(event for event in play.events if event.frame <= frame),
+        forward_pass=Pass(thrower, "", None, frame, 0),
+        samples=play.samples.take(play.samples.frame <= frame),
+    )
+
+
+def _passer(play: Play) -> str:
+    for each in play.participants:
+        if each.kind is ParticipantKind.PLAYER and each.team_id == play.offense_team and each.position == "QB":
+            return each.participant_id
+    raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} has no pass, and no quarterback", play.name)
+
+
+def decide(play: Play, frame: int, forecasts: Sequence[Forecast]) -> Decision:
+    """What each option was worth, and how that of the receiver thrown to compares.
+
+    Value of a pass: P(complete) E[points after the catch and the run] + P(intercepted) points of the opponent there
+    + P(incomplete) points after the down is lost, less the points before the snap. A draw of the ghosts gives a value
+    of every option; the spread over draws is what hangs on where the defenders go.
+
+    Args:
+        play: the play; whom it was thrown to is the choice, if it was thrown at the frame.
+        frame: when.
+        forecasts: one a receiver, at least one, all with as many draws.
+
+    Raises:
+        FailedPrecondition: the play tells no down or line of scrimmage.
+    """
+    values = np.array([_values(situation(play), each) for each in forecasts])
+    drawn = values[:, 1:] if values.shape[1] > 1 else values
+    ends = np.percentile(drawn, _WITHIN, axis=1)
+    best = np.bincount(drawn.argmax(0), minlength=len(forecasts)) / drawn.shape[1]
+    options = [
+        Option(
+            each.target_id,
+            float(each.completion[0]),
+            float(each.interception[0]),
+            each.air_yards,
+            float(each.yards[0] @ each.each_yards),
+            float(values[i, 0]),
+            float(ends[0, i]),
+            float(ends[1, i]),
+            float(best[i]),
+        )
+        for i, each in enumerate(forecasts)
+    ]
+    thrown = play.forward_pass
+    targets = [each.target_id for each in forecasts]
+    chosen = thrown.target_id if thrown and thrown.forward_frame == frame else ""
+    left = None
+    if chosen in targets:
+        behind = values[targets.index(chosen)] - values.max(0)
+        low, high = np.percentile(behind[1:] if len(behind) > 1 else behind, _WITHIN)
+        left = Left(float(behind[0]), float(low), float(high))
+    else:
+        chosen = ""
+    ranked = tuple(sorted(options, key=lambda option: -option.value))
+    return Decision(frame, ranked, chosen, left, _explained(play, ranked, chosen, left))
+
+
+def _values(before: Situation, forecast: Forecast) -> Floats:
+    """Points (1 + n,) that the pass adds."""
+    caught = forecast.yards @ before.after_gain(forecast.air_yards + forecast.each_yards)
+    incomplete = float(before.after_gain(np.zeros(1))[0])
+    lost = 1.0 - forecast.completion - forecast.interception
+    values: Floats = (
+        forecast.completion * caught
+        + forecast.interception * before.after_interception(forecast.air_yards)
+        + lost * incomplete
+        - before.worth()
+    )
+    return values
+
+
+def _explained(play: Play, ranked: Sequence[Option], chosen: str, left: Left | None) -> str:
+    best = ranked[0]
+    told = [
+        f"Best: {_named(play, best.target_id)}, worth {best.value:+.2f} points: caught {best.completion:.0%},"
+        f" intercepted {best.interception:.0%}, {best.air_yards:.0f} yards in the air and"
+        f" {best.yards_after_catch:.1f} after the catch; best in {best.best_probability:.0%} of what defenders may do."
+    ]
+    if left and chosen == best.target_id:
+        told.append("That is where the ball went.")
+    elif left:
+        option = next(each for each in ranked if each.target_id == chosen)
+        told.append(
+            f"Thrown to {_named(play, chosen)}, worth {option.value:+.2f} (caught {option.completion:.0%}):"
+            f" {-left.value:.2f} points left on the field, {-left.high:.2f} to {-left.low:.2f} with 90%."
+        )
+    return " ".join(told)
+
+
+def _named(play: Play, participant_id: str) -> str:
+    who = play.participant(participant_id)
+    return f"{who.display_name or participant_id} ({who.position})" if who else participant_id
