@@ -10,7 +10,7 @@ import numpy as np
 
 from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2
-from ghostback.play import Play
+from ghostback.play import Game, Play
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
 from services.common import plays
 from services.common.errors import FailedPrecondition
@@ -47,6 +47,16 @@ class Upstreams:
     async def play(self, name: str) -> Play:
         """A play with samples."""
         return await plays.look_up(name, self._ingest)
+
+    async def revised(self, name: str) -> tuple[Play, int]:
+        """A play as it is now, with the samples it has, and its revision."""
+        response = await self._ingest.call("GetPlay", wire.view(ingest_service_pb2.GetPlayRequest)(name=name))
+        return convert.play_from_message(response.play), response.play.revision
+
+    async def game(self, name: str) -> Game:
+        """A game."""
+        response = await self._ingest.call("GetGame", wire.view(ingest_service_pb2.GetGameRequest)(name=name))
+        return convert.game_from_message(response.game)
 
     async def in_service(self, model: str) -> str:
         """The version of a model that is in service; a version stays what it is, and so does what has none."""
