@@ -28,7 +28,7 @@ from simulator.script import Drawn, Scripts
 from simulator.throw import throws
 from simulator.tracks import track
 from simulator.truth import Truth
-from simulator.values import BEFORE_SNAP, RATE, Ints
+from simulator.values import BEFORE_SNAP, RATE, Floats, Ints
 
 BALL = Participant("ball", ParticipantKind.BALL, "Football", "", "", -1, (1,))
 """The ball and its tag, the same in every game."""
@@ -128,6 +128,34 @@ class SimulatedGame:
             draws: how often reactions and throw are drawn, 1 or more.
         """
         return self._probabilities([self._redrawn(draw, throw=True) for draw in range(1, draws + 1)])
+
+    def endings(self, draws: int) -> dict[tuple[str, str], tuple[Ints, Floats]]:
+        """How passes to every eligible receiver end, played on from the release many times.
+
+        Reactions, throw and all luck are drawn anew each time.
+
+        Args:
+            draws: how often, 1 or more.
+
+        Returns:
+            By play id and participant id, (draws,) `Catch` and (draws,) yards from the line of scrimmage, along the
+            field, to where a run after the catch ended, or an incomplete or intercepted pass came down.
+        """
+        rows, receivers = self._passes()
+        state, line = self.truth.before.state.take(rows), self.truth.scripts.line[rows]
+        catches, yards = [], []
+        for draw in range(1, draws + 1):
+            after = flight.play_out(self._redrawn(draw, throw=True).take(rows), state, receivers)
+            plays = np.arange(len(rows))
+            stopped = after.position[np.minimum(after.end, len(after.position) - 1), plays, after.holder, 0]
+            catches.append(after.catch)
+            yards.append(np.where(after.catch == Catch.COMPLETE, stopped, after.place[:, 0]) - line)
+        return {
+            self._attempt(row, receiver): (catch, gained)
+            for row, receiver, catch, gained in zip(
+                rows, receivers, np.array(catches).T, np.array(yards).T, strict=True
+            )
+        }
 
     def _redrawn(self, draw: int, throw: bool) -> Scripts:
         if draw < 1:

@@ -5,6 +5,7 @@ import pytest
 
 from ghostback.play import PassOutcome, Play, Samples
 from simulator.game import SimulatedGame, simulate_game
+from simulator.outcome import Catch
 from simulator.playbook import Kind
 from simulator.script import REACTIONS, THROW
 
@@ -142,3 +143,14 @@ def test_probabilities_at_arrival_are_those_of_the_game_and_its_what_ifs_and_agr
             assert abs(happened[rows].mean() - expected[rows, column].mean()) < 4 * 5**0.5 * spread + 1e-9
     assert (expected >= 0).all()
     assert (expected.sum(axis=1) <= 1).all()
+
+
+def test_endings_are_those_of_the_plays_thrown_anew(game: SimulatedGame) -> None:
+    endings, anew = game.endings(2), game.redraw(2, throw=True)
+    for play in passes(anew):
+        catches, yards = endings[play.play_id, target_of(play)]
+        assert play.forward_pass
+        assert (catches[1] == Catch.COMPLETE) == (play.forward_pass.outcome is PassOutcome.COMPLETE)
+        assert (catches[1] == Catch.INTERCEPTED) == (play.forward_pass.outcome is PassOutcome.INTERCEPTED)
+        if catches[1] == Catch.COMPLETE:
+            assert f"for {yards[1]:.0f} yards" in play.description
