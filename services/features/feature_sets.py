@@ -133,8 +133,37 @@ def _pass_outcome(setting: str) -> FeatureSet:
     )
 
 
+def _yards_after_catch(setting: str) -> FeatureSet:
+    entries: tuple[str, ...] = (
+        "air yards yd",
+        "end zone yd",
+        "sideline separation yd",
+        "receiver speed downfield yd/s",
+        "receiver speed to the middle yd/s",
+    )
+    for which in ("nearest", "second", "third"):
+        entries += (f"{which} defender yd", f"{which} defender ahead yd", f"{which} defender closing speed yd/s")
+    entries += ("first defender ahead yd",)
+    entries += tuple(f"defenders ahead within {yards} yd 1" for yards in (5, 10, 20))
+    entries += ("blockers ahead within 10 yd 1",)
+    ahead = "by ghosts, to a receiver who runs on" if setting == "live" else "as it went"
+    return FeatureSet(
+        name=f"yards-after-catch{_SETTINGS[setting]}",
+        version=1,
+        description=f"Measurements of where a pass comes down and of who is there {ahead}",
+        setting=setting,
+        rate=RATE,
+        observed=OBSERVED,
+        horizon=HORIZON,
+        row="pass",
+        tensors=(TensorSpec("measurements", (len(entries),), entries),),
+    )
+
+
 FEATURE_SETS: dict[str, FeatureSet] = {
-    each.id: each for kind in (_ghosting_kinematics, _ghosting_scene, _pass_outcome) for each in map(kind, _SETTINGS)
+    each.id: each
+    for kind in (_ghosting_kinematics, _ghosting_scene, _pass_outcome, _yards_after_catch)
+    for each in map(kind, _SETTINGS)
 }
 """Every feature set, by id."""
 

@@ -51,7 +51,7 @@ def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
     arrival = release + target.air_steps
     ball, receiver = target.ball[arrival], target.receiver[arrival]
     running = target.receiver_velocity[arrival - 1]
-    defenders, velocities = _defenders(moment, target, ghosts, arrival)
+    defenders, velocities = defenders_at(moment, target, ghosts, arrival)
     gaps = defenders - receiver
     nearest = int(np.linalg.norm(gaps, axis=1).argmin())
     gap, velocity = gaps[nearest], velocities[nearest]
@@ -60,7 +60,7 @@ def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
     straight = np.clip(velocity @ toward / speed, -1, 1) if speed > _STANDING else 0.0
     measured = [
         float(np.linalg.norm(ball - target.ball[release])),
-        float(moment.direction * (ball[0] - _line(moment))),
+        float(moment.direction * (ball[0] - line_of_scrimmage(moment))),
         float(min(ball[1], FIELD_WIDTH - ball[1])),
         separation,
         float(np.linalg.norm(running)),
@@ -72,8 +72,8 @@ def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
     return measured
 
 
-def _defenders(moment: Moment, target: Target, ghosts: Ghosts, arrival: int) -> tuple[Points, Points]:
-    """Where the defenders are at arrival, and their velocities: (n_defenders, 2) each."""
+def defenders_at(moment: Moment, target: Target, ghosts: Ghosts, arrival: int) -> tuple[Points, Points]:
+    """Where the defenders are at the step of arrival, and their velocities: (n_defenders, 2) each."""
     places, velocities = [], []
     for name in moment.defender_ids:
         row = moment.tracks.row(name)
@@ -109,8 +109,12 @@ def _time_to_throw(moment: Moment) -> float:
     return (play.forward_pass.forward_frame - snap) / play.sample_rate
 
 
-def _line(moment: Moment) -> float:
-    """The line of scrimmage along the field, yards."""
+def line_of_scrimmage(moment: Moment) -> float:
+    """The line of scrimmage along the field, yards.
+
+    Raises:
+        FailedPrecondition: the play does not tell it.
+    """
     line = moment.play.situation.line_of_scrimmage
     if not line:
         raise FailedPrecondition(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind, Play
 from ghostback.tracks import Tracks, resample
 from services.common.errors import FailedPrecondition, InvalidInput, Violation
-from services.features import kinematics, measurements, scene, targets
+from services.features import catches, kinematics, measurements, scene, targets
 from services.features.feature_sets import FeatureSet
 from services.features.moment import Moment
 
@@ -97,7 +97,8 @@ def compute(
     n = len(usable)
     if feature_set.row == "pass":
         n, tensor_row, slot = 0, np.empty(0, np.intp), np.empty(0, np.intp)
-        values = measurements.tensors(moment, ghosts)
+        measure = catches if feature_set.name.startswith("yards-after-catch") else measurements
+        values = measure.tensors(moment, ghosts)
     elif feature_set.row == "target":
         filled = scene.slots(moment)
         names = [p.participant_id if p else "" for p in filled]

@@ -85,7 +85,7 @@ class Manifest(_Strict):
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
     version: Annotated[str, AfterValidator(_pep440)]
-    task: Literal["ghosting", "pass-outcome"]
+    task: Literal["ghosting", "pass-outcome", "yards-after-catch"]
     setting: Literal["live", "retrospective"]
     description: str
     feature_set: str

@@ -17,7 +17,7 @@ from packaging.version import Version
 
 from services.common.errors import FailedPrecondition, NotFound
 from services.features.feature_sets import SLOTS, FeatureSet
-from services.predict import ghosts, golden, manifest, outcomes
+from services.predict import ghosts, golden, manifest, outcomes, yards
 from services.predict.golden import Tensors
 from services.predict.manifest import DigestedFile, Manifest, ManifestError
 from services.predict.rollouts import drift
@@ -358,7 +358,7 @@ def _check_tensors(declared: Manifest, feature_set: FeatureSet) -> None:
             raise ManifestError(
                 f"takes {tensor.name} {list(tensor.shape)}, which feature set {feature_set.id} does not give: {there}"
             )
-    if (feature_set.row == "pass") != (declared.task == "pass-outcome"):
+    if (feature_set.row == "pass") != (declared.task != "ghosting"):
         rows = f"whose rows stand for a {feature_set.row}"
         raise ManifestError(f"cannot do {declared.task} from feature set {feature_set.id}, {rows}")
     gives = {tensor.name: tensor.shape for tensor in declared.outputs}
@@ -371,6 +371,8 @@ def _answer(task: str, feature_set: FeatureSet) -> dict[str, tuple[int, ...]]:
     """The tensors of a task's answer with their shapes; what comes after the first may be left out."""
     if task == "pass-outcome":
         return {outcomes.OUTPUT: (len(outcomes.Outcome),)}
+    if task == "yards-after-catch":
+        return {yards.OUTPUT: (yards.N_YARDS,)}
     row = (SLOTS // 2, feature_set.horizon) if feature_set.row == "target" else (feature_set.horizon,)
     return {ghosts.OUTPUT: (*row, 2), ghosts.COVARIANCE: (*row, 3)}
 

@@ -1,0 +1,73 @@
+"""The tensors of `yards-after-catch`: a row for each target, with what awaits him once he has the ball."""
+
+import numpy as np
+
+from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind
+from services.features.measurements import Ghosts, defenders_at, line_of_scrimmage
+from services.features.moment import Moment, Points
+from services.features.targets import Target, run_on
+
+END_ZONE = FIELD_LENGTH - 10.0
+"""Where it begins, yards, when the offense moves toward +x."""
+_NEAREST = 3
+_WITHIN = (5.0, 10.0, 20.0)
+_BLOCKERS_WITHIN = 10.0
+_NOBODY = 60.0
+"""Yards to someone who is not there, and the most that is told."""
+
+
+def tensors(moment: Moment, ghosts: Ghosts) -> dict[str, Points]:
+    """Measurements (n_targets, 19), as the feature set names them.
+
+    Args:
+        moment: the pass.
+        ghosts: of defenders; one without goes as he went, or where that is not known on at his last velocity.
+
+    Raises:
+        FailedPrecondition: the play does not tell the line of scrimmage.
+    """
+    return {"measurements": np.array([_at_arrival(moment, target, ghosts) for target in moment.targets])}
+
+
+def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
+    arrival = moment.feature_set.observed - 1 + target.air_steps
+    ball, receiver = moment.turned(target.ball[arrival]), moment.turned(target.receiver[arrival])
+    running = moment.direction * target.receiver_velocity[arrival - 1]
+    line = moment.turned(np.array([line_of_scrimmage(moment), 0.0]))[0]
+    places, velocities = defenders_at(moment, target, ghosts, arrival)
+    gaps = moment.turned(places.reshape(-1, 2)) - receiver
+    closing = running - moment.direction * velocities.reshape(-1, 2)
+    distance = np.linalg.norm(gaps, axis=1)
+    ahead = gaps[:, 0] > 0
+    nearest: list[float] = []
+    for i in np.argsort(distance)[:_NEAREST]:
+        speed = float(closing[i] @ gaps[i]) / max(float(distance[i]), 1e-6)
+        nearest += [min(float(distance[i]), _NOBODY), float(gaps[i, 0]), speed]
+    nearest += [_NOBODY, _NOBODY, 0.0] * (_NEAREST - len(distance))
+    blockers = _teammates(moment, target, arrival) - receiver
+    leading = (blockers[:, 0] > 0) & (np.linalg.norm(blockers, axis=1) < _BLOCKERS_WITHIN)
+    return [
+        float(ball[0] - line),
+        float(END_ZONE - ball[0]),
+        float(min(ball[1], FIELD_WIDTH - ball[1])),
+        float(running[0]),
+        float(running[1] if ball[1] < FIELD_WIDTH / 2 else -running[1]),
+        *nearest,
+        float(distance[ahead].min(initial=_NOBODY)),
+        *(float((ahead & (distance < near)).sum()) for near in _WITHIN),
+        float(leading.sum()),
+    ]
+
+
+def _teammates(moment: Moment, target: Target, arrival: int) -> Points:
+    """Where the others of the offense are at arrival, (n, 2) yards, turned; those with samples at the pass."""
+    rows = [
+        moment.tracks.row(p.participant_id)
+        for p in moment.play.participants
+        if p.kind is ParticipantKind.PLAYER
+        and p.team_id == moment.play.offense_team
+        and p.participant_id != target.participant_id
+        and p.participant_id in moment.tracks
+    ]
+    places = [run_on(moment.tracks, row)[0][arrival] for row in rows if np.isfinite(moment.tracks.position[row, 0, 0])]
+    return moment.turned(np.array(places).reshape(-1, 2))

@@ -1,0 +1,6 @@
+"""What a model of the task `yards-after-catch` says of passes."""
+
+OUTPUT = "probability"
+"""The tensor with which it answers: (n_rows, `N_YARDS`), of whole yards from `FIRST_YARDS` on."""
+FIRST_YARDS = -10
+N_YARDS = 101
