@@ -28,7 +28,7 @@ from ghostback.results import (
     counts,
     reason_name,
 )
-from ghostback.score.v1 import score_service_pb2
+from ghostback.score.v1 import score_service_pb2, statistics_service_pb2
 from ghostback.tracking.v1 import operation_service_pb2, source_pb2
 
 __all__ = [
@@ -74,6 +74,7 @@ class Client:
         self.models = self._stub(addresses.predict, predict_service_pb2, "ModelService")
         self.rollouts = self._stub(addresses.predict, rollout_service_pb2, "RolloutService")
         self.score = self._stub(addresses.score, score_service_pb2, "ScoreService")
+        self.statistics = self._stub(addresses.score, statistics_service_pb2, "StatisticsService")
         self.operations = self._stub(addresses.score, operation_service_pb2, "OperationService")
 
     async def __aenter__(self) -> Self:
@@ -276,6 +277,21 @@ class Client:
         request.ghosts.ghosts.MergeFrom(prediction.message.ghosts)
         response: score_service_pb2.ScorePlayResponse = await self.score.ScorePlay(request, timeout=self._timeout)
         return response
+
+    async def rate_decision(
+        self, play: str | Play, frames: Sequence[int] = ()
+    ) -> statistics_service_pb2.RateDecisionResponse:
+        """What a pass to each receiver was worth at the release, or at some frames before it."""
+        request = wire.view(statistics_service_pb2.RateDecisionRequest)(source=_source(play), frames=frames)
+        response: statistics_service_pb2.RateDecisionResponse = await self.statistics.RateDecision(
+            request, timeout=self._timeout
+        )
+        return response
+
+    async def compute_statistics(self, play: str | Play) -> list[statistics_service_pb2.Statistic]:
+        """The statistics of a play; nothing is kept."""
+        request = wire.view(statistics_service_pb2.ComputeStatisticsRequest)(source=_source(play))
+        return list((await self.statistics.ComputeStatistics(request, timeout=self._timeout)).statistics)
 
     async def evaluate_model(
         self,
