@@ -1,0 +1,49 @@
+"""Statistics and decisions as the contract has them."""
+
+from ghostback import wire
+from ghostback.score.v1 import statistics_service_pb2 as pb
+from services.score.decisions import Decision
+from services.score.statistics import Kind, Statistic
+
+KINDS = {kind: pb.StatisticKind.Value(f"STATISTIC_KIND_{kind.name}") for kind in Kind}
+
+
+def statistic(play: str, revision: int, known: Statistic) -> pb.Statistic:
+    """A statistic of a revision of a play, named by its resource name."""
+    return wire.view(pb.Statistic)(
+        play=play,
+        revision=revision,
+        kind=KINDS[known.kind],
+        participant_id=known.participant_id,
+        display_name=known.display_name,
+        team_id=known.team_id,
+        position=known.position,
+        value=known.value,
+        actual=known.actual,
+        expected=known.expected,
+        model_versions=known.model_versions,
+    )
+
+
+def decision(known: Decision) -> pb.Decision:
+    """A decision."""
+    message = wire.view(pb.Decision)(
+        frame=known.frame, chosen_target_id=known.chosen_id, explanation=known.explanation
+    )
+    for option in known.options:
+        message.options.add(
+            target_id=option.target_id,
+            completion_probability=option.completion,
+            interception_probability=option.interception,
+            air_yards=option.air_yards,
+            yards_after_catch=option.yards_after_catch,
+            value=option.value,
+            value_low=option.low,
+            value_high=option.high,
+            best_probability=option.best_probability,
+        )
+    if known.left:
+        message.value_left = known.left.value
+        message.value_left_low = known.left.low
+        message.value_left_high = known.left.high
+    return message
