@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,8 @@ from services.score.points import Situation
 
 Floats = NDArray[np.float64]
 
+DRAWS = 16
+"""How often ghosts are drawn to tell how sure a value is."""
 _WITHIN = (5, 95)
 """Percentiles between which a value lies with a probability of 90%."""
 
@@ -40,6 +43,27 @@ class Forecast:
     def each_yards(self) -> Floats:
         """(n_yards,) the yards after the catch that probabilities are told of."""
         return self.first_yards + np.arange(self.yards.shape[1], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How passes to the receivers of a play would end, at the throw.
+
+    Attributes:
+        forecasts: one a receiver who could be thrown to.
+        model_versions: resource names of those that made them.
+    """
+
+    forecasts: tuple[Forecast, ...]
+    model_versions: tuple[str, ...]
+
+
+class Upstreams(Protocol):
+    """Where forecasts come from; every method raises DomainError."""
+
+    async def options(self, play: Play, draws: int = DRAWS) -> Options:
+        """Forecasts of passes to every eligible receiver, made as the ball leaves the hand."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,6 +204,31 @@ def decide(play: Play, frame: int, forecasts: Sequence[Forecast]) -> Decision:
         chosen = ""
     ranked = tuple(sorted(options, key=lambda option: -option.value))
     return Decision(frame, ranked, chosen, left, _explained(play, ranked, chosen, left))
+
+
+async def rate(play: Play, frames: Sequence[int], upstreams: Upstreams) -> tuple[list[Decision], tuple[str, ...]]:
+    """What each option was worth at some frames, and the resource names of the model versions that told.
+
+    Args:
+        play: the play, with samples.
+        frames: none after the release; empty means the release.
+        upstreams: where forecasts come from.
+
+    Raises:
+        InvalidInput: a frame is after the release.
+        FailedPrecondition: there is no pass and no frame, or the play lacks what a decision needs.
+        DomainError: something does not answer.
+    """
+    release = play.forward_pass.forward_frame if play.forward_pass else -1
+    if not frames and play.forward_pass is None:
+        raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} has no forward pass; name frames", play.name)
+    situation(play)
+    rated, versions = [], dict[str, None]()
+    for frame in frames or [release]:
+        options = await upstreams.options(play if frame == release else thrown_at(play, frame))
+        rated.append(decide(play, frame, options.forecasts))
+        versions |= dict.fromkeys(options.model_versions)
+    return rated, tuple(versions)
 
 
 def _values(before: Situation, forecast: Forecast) -> Floats:

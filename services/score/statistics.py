@@ -11,12 +11,9 @@ import numpy as np
 
 from ghostback.play import Pass, PassOutcome, Play, PlayState
 from services.common.errors import FailedPrecondition, InvalidInput
-from services.score import trajectories
-from services.score.decisions import Forecast, decide
+from services.score import decisions, trajectories
 from services.score.evaluation import Ghosts
 
-DRAWS = 16
-"""How often ghosts are drawn to tell how sure a decision's value is."""
 ENDS = ("tackle", "out_of_bounds", "touchdown", "pass_outcome_touchdown", "fumble", "qb_slide")
 """Events that end a run after the catch."""
 
@@ -60,19 +57,6 @@ class Statistic:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """How passes to the receivers of a play would end, at the throw.
-
-    Attributes:
-        forecasts: one a receiver who could be thrown to.
-        model_versions: resource names of those that made them.
-    """
-
-    forecasts: tuple[Forecast, ...]
-    model_versions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Arrival:
     """How likely a catch was as the ball arrived.
 
@@ -97,12 +81,8 @@ class Run:
     model_versions: tuple[str, ...]
 
 
-class Upstreams(Protocol):
+class Upstreams(decisions.Upstreams, Protocol):
     """Where forecasts come from; every method raises DomainError."""
-
-    async def options(self, play: Play, draws: int = DRAWS) -> Options:
-        """Forecasts of passes to every eligible receiver, made as the ball leaves the hand."""
-        ...
 
     async def arrival(self, play: Play) -> Arrival:
         """Forecast of the pass as it arrived."""
@@ -158,7 +138,7 @@ async def _thrown(play: Play, thrown: Pass, upstreams: Upstreams) -> list[Statis
             _of(play, thrown.thrower_id, Kind.COMPLETION, options.model_versions, _caught(thrown), expected)
         )
     with suppress(FailedPrecondition):
-        decision = decide(play, thrown.forward_frame, options.forecasts)
+        decision = decisions.decide(play, thrown.forward_frame, options.forecasts)
         if chosen := decision.of(decision.chosen_id):
             best = decision.options[0].value
             statistics.append(_of(play, thrown.thrower_id, Kind.DECISION, options.model_versions, chosen.value, best))

@@ -15,10 +15,10 @@ from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
 from services.common import plays
 from services.common.errors import FailedPrecondition
 from services.common.upstream import Upstream
-from services.score.decisions import Forecast
+from services.score.decisions import DRAWS, Forecast, Options
 from services.score.evaluation import Ghosts
 from services.score.judge import Judgement, Rollout
-from services.score.statistics import DRAWS, Arrival, Options, Run
+from services.score.statistics import Arrival, Run
 
 PREDICT_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["PredictService"]
 MODEL_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["ModelService"]

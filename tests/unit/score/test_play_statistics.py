@@ -9,9 +9,9 @@ import pytest
 from ghostback.play import PassOutcome, Play, PlayState
 from services.common.errors import FailedPrecondition, Unavailable
 from services.score import trajectories
-from services.score.decisions import Forecast
+from services.score.decisions import DRAWS, Forecast, Options
 from services.score.evaluation import Ghosts
-from services.score.statistics import DRAWS, Arrival, Kind, Options, Run, Statistic, of_play, yards_after_catch
+from services.score.statistics import Arrival, Kind, Run, Statistic, of_play, yards_after_catch
 from simulator.game import simulate_game
 
 GAME = simulate_game(4, 40)

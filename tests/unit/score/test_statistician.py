@@ -10,8 +10,9 @@ import pytest
 
 from ghostback.play import Game, Play, PlayState
 from services.common.errors import Unavailable
+from services.score.decisions import DRAWS, Options
 from services.score.statistician import Statistician
-from services.score.statistics import DRAWS, Arrival, Kind, Options, Statistic
+from services.score.statistics import Arrival, Kind, Statistic
 from simulator.game import simulate_game
 from tests.unit.score.test_play_statistics import Forecasts
 

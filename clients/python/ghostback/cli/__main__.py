@@ -19,6 +19,7 @@ COMMANDS = {
     "features": ("features", "Feature sets, and features of a play. Example: ghostback features list"),
     "predict": ("predict", "Draw the ghosts of a play. Example: ghostback predict 2024091500/55 --what-ifs"),
     "outcomes": ("outcomes", "How passes end. Example: ghostback outcomes 2024091500/55 --what-ifs"),
+    "decision": ("decision", "What each pass was worth. Example: ghostback decision 2024091500/55"),
     "score": ("score", "Score plays and models. Example: ghostback score play 2024091500/55"),
     "models": ("models", "Model plugins and their versions. Example: ghostback models list"),
     "rollout": ("rollout", "Versions that earn their plays. Example: ghostback rollout start policy.yaml"),
