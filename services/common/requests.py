@@ -17,6 +17,7 @@ _MAX_PARTICIPANTS = 256
 _MAX_EVENTS = 256
 _MAX_TAGS = 128
 _MAX_SAMPLE_RATE = 240.0
+_LIVE = (play_pb2.PLAY_STATE_UNSPECIFIED, play_pb2.PLAY_STATE_LIVE)
 
 T = TypeVar("T")
 
@@ -156,7 +157,8 @@ def _play_violations(message: play_pb2.Play, field: str) -> Iterator[Violation]:
     if message.HasField("forward_pass"):
         pass_ = message.forward_pass
         yield from _required(pass_, f"{field}.forward_pass", thrower_id=63)
-        if pass_.arrived_frame <= pass_.forward_frame:
+        in_air = pass_.arrived_frame == 0 and message.state in _LIVE
+        if pass_.arrived_frame <= pass_.forward_frame and not in_air:
             yield Violation(
                 f"{field}.forward_pass.arrived_frame",
                 f"is {pass_.arrived_frame}, must be later than forward_frame {pass_.forward_frame}",

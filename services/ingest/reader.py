@@ -11,7 +11,17 @@ from services.common.database import Database
 from services.ingest.policies import Policy
 from services.ingest.quality import Quality, quality_of
 from services.ingest.revisions import existing_revision
-from services.ingest.rows import StoredPlay, existing_game, existing_play, game_of, is_of, play_of, stored_of, unpack
+from services.ingest.rows import (
+    PlayKey,
+    StoredPlay,
+    existing_game,
+    existing_play,
+    game_of,
+    is_of,
+    play_of,
+    stored_of,
+    unpack,
+)
 from services.ingest.schema import GameRow, PlayRow, QuarantineRow, StreamRow
 from services.ingest.trajectories import Trajectories, mend
 
@@ -81,6 +91,21 @@ class Reader:
             NotFound: there is no such game.
         """
         return self._plays(game_id, PlayRow.completed, after, limit)
+
+    def live(self, game_id: str) -> dict[PlayKey, int]:
+        """How often each play of a game, or of all where it is empty, that is not over was edited, in order of ids.
+
+        Raises:
+            NotFound: there is no such game.
+        """
+        with self._database.snapshot() as session:
+            row = PlayRow
+            query = select(row.game_id, row.play_id, row.edits).where(row.completed.is_(None))
+            query = query.order_by(row.game_id, row.play_id)
+            if game_id:
+                existing_game(session, game_id)
+                query = query.filter_by(game_id=game_id)
+            return {(game, play): edits for game, play, edits in session.execute(query)}
 
     def next_sequence(self, stream: str) -> int:
         """Number of the first batch of a named stream that is not on disk."""

@@ -21,6 +21,7 @@ from services.common.errors import InvalidInput, NotFound, Violation
 from services.ingest.policies import Reason
 from services.ingest.rows import Batch, StoredPlay
 from services.ingest.store import Receipt, Store
+from services.ingest.watch import Watch
 from services.ingest.writer import Writer
 
 T = TypeVar("T")
@@ -31,11 +32,21 @@ _SAMPLES = Metric(
     ["outcome"],
 )
 _READERS = 4
-_WATCH_PAGE = 100
 _WATCH_SECONDS = 1.0
-"""How soon a play is told of that another server on the same database completed."""
+"""How soon a play is told of that another server on the same database completed or changed."""
 _UNACKNOWLEDGED = 64
 """Batches of a stream that wait for their acknowledgement before more are taken."""
+
+
+class _Bell:
+    """Wakes whoever waits; what is `rung` next is taken before looking, so that no ring is missed."""
+
+    def __init__(self) -> None:
+        self.rung = asyncio.Event()
+
+    def ring(self) -> None:
+        self.rung.set()
+        self.rung = asyncio.Event()
 
 
 class IngestServicer:
@@ -47,7 +58,7 @@ class IngestServicer:
         self._readers = ThreadPoolExecutor(_READERS, "read")
         self._editing = asyncio.Lock()
         self._writer = Writer(store, self._thread)
-        self._completed = asyncio.Condition()
+        self._over, self._edited = _Bell(), _Bell()
 
     async def close(self) -> None:
         """Finish what is being stored."""
@@ -85,9 +96,9 @@ class IngestServicer:
             message.ClearField("samples")
             play = requests.play(message)
             stored = await self._write(lambda: self._store.put_play(play, request.resend_samples))
+        self._edited.ring()
         if stored.play.state is not PlayState.LIVE:
-            async with self._completed:
-                self._completed.notify_all()
+            self._over.ring()
         return wire.view(pb.UpdatePlayResponse)(play=_message(stored))
 
     async def StreamTags(
@@ -175,20 +186,21 @@ class IngestServicer:
         return wire.view(pb.ListPlaysResponse)(plays=map(_message, plays[:size]), next_page_token=token)
 
     async def WatchPlays(self, request: pb.WatchPlaysRequest, context: Any) -> AsyncIterator[pb.WatchPlaysResponse]:
-        """Tell of plays that are over; nothing is queued, each is read from the store when the caller is ready."""
+        """Tell of plays; nothing is queued, each is read from the store when the caller is ready."""
         game_id = requests.game_id(request.parent, "parent") if request.parent else ""
         scope = f"WatchPlays {request.parent}"
         resumed = paging.read_token(scope, request.resume_token, "resume_token")
         after = int(resumed) if resumed else request.completed_after.ToMicroseconds()
+        watch = Watch(self._store, game_id, after, request.live)
+        bell = self._edited if request.live else self._over
         while True:
-            async with self._completed:
-                while not (found := await self._read(lambda: self._store.completed(game_id, after, _WATCH_PAGE))):  # noqa: B023
-                    with suppress(TimeoutError):
-                        await asyncio.wait_for(self._completed.wait(), _WATCH_SECONDS)
-            for stored in found:
-                after = stored.completed or after
-                token = paging.make_token(scope, str(after))
+            rung = bell.rung
+            for stored in (found := await self._read(watch.news)):
+                token = paging.make_token(scope, str(stored.completed)) if stored.completed else ""
                 yield wire.view(pb.WatchPlaysResponse)(play=_message(stored), resume_token=token)
+            if not found:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(rung.wait(), _WATCH_SECONDS)
 
     async def GetQualityReport(self, request: pb.GetQualityReportRequest, context: Any) -> Message:
         """Tell what was accepted and quarantined."""
@@ -214,8 +226,8 @@ class IngestServicer:
             released, withheld = released + changed.released, withheld + changed.withheld
             quarantined.update(changed.quarantined)
         if released or withheld:
-            async with self._completed:
-                self._completed.notify_all()
+            self._edited.ring()
+            self._over.ring()
         return wire.view(pb.ReplayQuarantineResponse)(
             released_count=released, withheld_count=withheld, quarantined=_counts(quarantined)
         )

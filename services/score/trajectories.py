@@ -33,12 +33,14 @@ def actual(play: Play) -> Actual:
     """The trajectories of a play, at the steps of the score.
 
     Raises:
-        FailedPrecondition: the play has no pass, or lacks samples of the receiver.
+        FailedPrecondition: the play has no pass, its ball is in the air, or it lacks samples of the receiver.
         InvalidInput: the play does not tell who was targeted.
     """
     pass_ = play.forward_pass
     if pass_ is None:
         raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} has no forward pass", play.name)
+    if not pass_.arrived_frame:
+        raise FailedPrecondition("PLAY_WITHOUT_PASS", f"the ball of {play.name} is still in the air", play.name)
     if not pass_.target_id:
         raise InvalidInput("TARGET_UNKNOWN", [Violation("actual", f"{play.name} does not tell who was targeted")])
     seconds = (pass_.arrived_frame - pass_.forward_frame) / play.sample_rate

@@ -157,7 +157,7 @@ def _play_of(game_id: str, row: Mapping[str, Any], participants: pl.DataFrame, s
     thrown = None
     if row["pass_forward_frame"] is not None:
         thrower, target, outcome, forward, arrived = (row[name] for name in _PASS)
-        thrown = Pass(thrower, target, PassOutcome(outcome) if outcome else None, forward, arrived)
+        thrown = Pass(thrower, target, PassOutcome(outcome) if outcome else None, forward, arrived or 0)
     own = ("play_id", "offense_team", "offense_direction", "sample_rate", "start_time", "description")
     return Play(
         game_id=game_id,
@@ -199,7 +199,7 @@ def _play(play: Play) -> dict[str, object]:
     row["events"] = [{"name": event.name, "frame": event.frame} for event in play.events]
     if thrown:
         outcome = thrown.outcome.value if thrown.outcome else None
-        values = (thrown.thrower_id, thrown.target_id, outcome, thrown.forward_frame, thrown.arrived_frame)
+        values = (thrown.thrower_id, thrown.target_id, outcome, thrown.forward_frame, thrown.arrived_frame or None)
         row |= dict(zip(_PASS, values, strict=True))
     return row
 

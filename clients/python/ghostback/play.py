@@ -187,7 +187,7 @@ class Pass:
         target_id: targeted receiver; empty when nobody was targeted or it is unknown.
         outcome: how it ended; None while it is not known.
         forward_frame: frame at which the ball left the hand.
-        arrived_frame: frame at which the ball arrived; after `forward_frame`.
+        arrived_frame: frame at which the ball arrived, after `forward_frame`; 0 while a live play's ball is in the air.
     """
 
     thrower_id: str

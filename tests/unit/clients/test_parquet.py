@@ -37,9 +37,12 @@ def test_plays_are_read_as_they_were_written(tmp_path: Path) -> None:
     for seed, week in ((45, 2), (44, 1)):
         simulated = simulate_game(seed, 5)
         game = replace(simulated.game, week=week)
+        thrown = next(play for play in simulated.plays if play.forward_pass)
+        assert thrown.forward_pass
         plays = [
             *simulated.plays,
             replace(simulated.plays[0], play_id="none", participants=(), samples=Samples.empty()),
+            replace(thrown, play_id="in-the-air", forward_pass=replace(thrown.forward_pass, arrived_frame=0)),
         ]
         parquet.write(tmp_path, game, parquet.tables(plays, []))
         written[week] = game, plays

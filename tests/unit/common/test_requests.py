@@ -59,6 +59,16 @@ def test_a_pass_arrives_after_it_was_thrown() -> None:
     assert refused(wrong) == {"play.forward_pass.arrived_frame": "is 9, must be later than forward_frame 9"}
 
 
+def test_the_ball_of_a_live_play_may_be_in_the_air_and_that_of_a_play_that_is_over_may_not() -> None:
+    in_air = message()
+    in_air.state = play_pb2.PLAY_STATE_LIVE
+    in_air.forward_pass.thrower_id, in_air.forward_pass.forward_frame, in_air.forward_pass.arrived_frame = "1", 9, 0
+    thrown = requests.play(in_air).forward_pass
+    assert thrown and thrown.arrived_frame == 0
+    in_air.state = play_pb2.PLAY_STATE_COMPLETE
+    assert refused(in_air) == {"play.forward_pass.arrived_frame": "is 0, must be later than forward_frame 9"}
+
+
 def test_limits_on_numbers_of_entries_are_kept() -> None:
     wrong = message()
     for _ in range(300):

@@ -60,7 +60,7 @@ def show(play: suite.PlayName, ingest: suite.Ingest = "", json: suite.Json = Fal
         "events": ", ".join(f"{event.name} {event.frame}" for event in known.events),
     }
     if thrown:
-        frames = f"frames {thrown.forward_frame} to {thrown.arrived_frame}"
+        frames = f"frames {thrown.forward_frame} to {thrown.arrived_frame or '?'}"
         rows["pass"] = f"{thrown.thrower_id} to {thrown.target_id or '?'}, {(thrown.outcome or '?').lower()}, {frames}"
     for title, value in rows.items():
         typer.echo(f"{title:14} {value}")
