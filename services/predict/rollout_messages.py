@@ -115,7 +115,7 @@ def _arm(rollout: Rollout, arm: str, tally: Tally) -> pb.ArmStatus:
         percent=rollout.percents[arm],
         call_count=tally.calls,
         error_count=tally.errors,
-        judged_count=tally.ade.n,
+        judged_count=tally.ade.n + tally.loss.n,
         problem=rollout.dropped.get(arm, ""),
     )
 

@@ -178,14 +178,18 @@ def _ids(name: str, field: str = "name") -> tuple[str, int]:
 def _judgement(message: pb.Judgement, field: str) -> Judgement:
     requests.play_ids(message.play, f"{field}.play")
     numbers = {name: getattr(message, name) for name in ("stable_ade", "arm_ade", "stable_score", "arm_score")}
+    losses = {name: getattr(message, name) for name in ("stable_loss", "arm_loss") if message.HasField(name)}
     wrong = [
         Violation(f"{field}.{name}", f"is {value}, must be a finite number{' of yards' if 'ade' in name else ''}")
-        for name, value in numbers.items()
+        for name, value in (numbers | losses).items()
         if not math.isfinite(value) or (name.endswith("ade") and value < 0)
     ]
+    if len(losses) == 1:
+        missing = "arm_loss" if "stable_loss" in losses else "stable_loss"
+        wrong.append(Violation(f"{field}.{missing}", f"is missing, {next(iter(losses))} is there"))
     if wrong:
         raise InvalidInput("FIELD_INVALID", wrong)
-    return Judgement(message.play, message.arm, *numbers.values())
+    return Judgement(message.play, message.arm, *numbers.values(), **losses)
 
 
 def _actor(request: Any) -> str:

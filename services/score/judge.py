@@ -1,11 +1,11 @@
 """Judging the arms of rollouts: how well each predicted passes that are over now, beside the stable arm."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import structlog
@@ -22,6 +22,10 @@ from services.score import evaluation, metrics, profiles, trajectories
 from services.score.evaluation import Ghosts, Paths
 from services.score.trajectories import Actual
 
+T = TypeVar("T")
+
+GHOSTING = "ghosting"
+"""The task of models whose ghosts are judged; other tasks forecast chances."""
 _log = structlog.get_logger()
 _AWAY = (Unavailable, DeadlineExceeded, ResourceExhausted)
 _ASKED_AGAIN = 5
@@ -36,20 +40,29 @@ class Rollout:
         started: when it began; only plays that are completed later are judged.
         stable: resource name of the stable arm's model version.
         arms: those of the other arms that still get plays, by arm.
+        task: what its model does.
     """
 
     name: str
     started: datetime
     stable: str
     arms: Mapping[str, str]
+    task: str = GHOSTING
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """How well ghosts foretold a play: average displacement error, yards, and mean trajectory score."""
+    """How well a play was foretold.
 
-    ade: float
-    score: float
+    Attributes:
+        ade: average displacement error of ghosts, yards.
+        score: their mean trajectory score.
+        loss: of a forecast of chances; None of ghosts.
+    """
+
+    ade: float = 0.0
+    score: float = 0.0
+    loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +92,10 @@ class Upstreams(Protocol):
 
     async def ghosts(self, play: Play, model: str) -> Ghosts:
         """Ghosts of every defensive back for the receiver who was targeted."""
+        ...
+
+    async def loss(self, play: Play, task: str, model: str) -> float:
+        """Loss of the forecast of what became of the receiver who was targeted, lower is better."""
         ...
 
     async def record(self, rollout: str, judgements: Sequence[Judgement]) -> None:
@@ -163,19 +180,12 @@ class Judge:
         """
         try:
             play = await self._upstreams.play(name)
-            actual = trajectories.actual(play)
-            ghosts, _ = await self._ghosts(play, rollout.arms)
-            stable = (await self._upstreams.ghosts(play, rollout.stable)).paths
-            for _ in range(_ASKED_AGAIN):
-                silent = {arm: version for arm, version in rollout.arms.items() if arm not in ghosts}
-                more, away = await self._ghosts(play, silent)
-                ghosts |= more
-                if not away:
-                    break
-                await asyncio.sleep(self._seconds)
-            for arm in rollout.arms.keys() - ghosts.keys():
+            if rollout.task == GHOSTING:
+                judgements = await self._by_ghosts(rollout, play)
+            else:
+                judgements = await self._by_loss(rollout, play)
+            for arm in rollout.arms.keys() - {each.arm for each in judgements}:
                 _log.info("arm not judged", rollout=rollout.name, play=name, arm=arm)
-            judgements = [Judgement(name, arm, *compare(actual, [stable, paths])) for arm, paths in ghosts.items()]
             await self._upstreams.record(rollout.name, judgements)
         except _AWAY:
             raise
@@ -184,12 +194,43 @@ class Judge:
         except Exception:
             _log.exception("play not judged", rollout=rollout.name, play=name)
 
-    async def _ghosts(self, play: Play, arms: Mapping[str, str]) -> tuple[dict[str, Paths], bool]:
+    async def _by_ghosts(self, rollout: Rollout, play: Play) -> list[Judgement]:
+        actual = trajectories.actual(play)
+
+        async def ask(version: str) -> Paths:
+            return (await self._upstreams.ghosts(play, version)).paths
+
+        stable, arms = await self._told(rollout, play, ask)
+        return [Judgement(play.name, arm, *compare(actual, [stable, paths])) for arm, paths in arms.items()]
+
+    async def _by_loss(self, rollout: Rollout, play: Play) -> list[Judgement]:
+        async def ask(version: str) -> float:
+            return await self._upstreams.loss(play, rollout.task, version)
+
+        stable, arms = await self._told(rollout, play, ask)
+        return [Judgement(play.name, arm, Quality(loss=stable), Quality(loss=loss)) for arm, loss in arms.items()]
+
+    async def _told(self, rollout: Rollout, play: Play, ask: Callable[[str], Awaitable[T]]) -> tuple[T, dict[str, T]]:
+        """What stable foretells, and the arms that answer, by arm."""
+        found, _ = await self._arms(play, rollout.arms, ask)
+        stable = await ask(rollout.stable)
+        for _ in range(_ASKED_AGAIN):
+            silent = {arm: version for arm, version in rollout.arms.items() if arm not in found}
+            more, away = await self._arms(play, silent, ask)
+            found |= more
+            if not away:
+                break
+            await asyncio.sleep(self._seconds)
+        return stable, found
+
+    async def _arms(
+        self, play: Play, arms: Mapping[str, str], ask: Callable[[str], Awaitable[T]]
+    ) -> tuple[dict[str, T], bool]:
         """What the arms that answer foretell, by arm; and whether one is away that may be back soon."""
-        found, away = {}, False
+        found, away = dict[str, T](), False
         for arm, version in arms.items():
             try:
-                found[arm] = (await self._upstreams.ghosts(play, version)).paths
+                found[arm] = await ask(version)
             except DomainError as error:
                 _log.info("arm silent", play=play.name, arm=arm, problem=error.message)
                 away |= isinstance(error, _AWAY)

@@ -10,15 +10,16 @@ import numpy as np
 
 from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2
-from ghostback.play import Game, Play
+from ghostback.play import Game, PassOutcome, Play
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
 from services.common import plays
 from services.common.errors import FailedPrecondition
 from services.common.upstream import Upstream
+from services.score import losses
 from services.score.decisions import DRAWS, Forecast, Options
 from services.score.evaluation import Ghosts
 from services.score.judge import Judgement, Rollout
-from services.score.statistics import Arrival, Run
+from services.score.statistics import Arrival, Run, yards_after_catch
 
 PREDICT_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["PredictService"]
 MODEL_SERVICE = predict_service_pb2.DESCRIPTOR.services_by_name["ModelService"]
@@ -39,6 +40,7 @@ class Upstreams:
         self._predict = predict
         self._models = models
         self._rollouts = rollouts
+        self._tasks: dict[str, str] = {}
 
     async def plays_of(self, game: str) -> list[Play]:
         """The plays of a game, without samples."""
@@ -159,9 +161,39 @@ class Upstreams:
                 rollout.create_time.ToDatetime(UTC),
                 rollout.arms[0].model_version,
                 {arm.arm: arm.model_version for arm in rollout.arms[1:] if not arm.problem},
+                await self._task(rollout.name.partition("/rollouts/")[0]),
             )
             for rollout in response.rollouts
         ]
+
+    async def _task(self, model: str) -> str:
+        """What a model does; it never does anything else."""
+        if model not in self._tasks:
+            request = wire.view(predict_service_pb2.GetModelRequest)(name=model)
+            self._tasks[model] = (await self._models.call("GetModel", request)).model.task
+        return self._tasks[model]
+
+    async def loss(self, play: Play, task: str, model: str) -> float:
+        """Loss of the forecast of what became of the receiver who was targeted, lower is better.
+
+        Raises:
+            FailedPrecondition: the play does not tell what became of him, or the task is judged by nothing.
+        """
+        thrown = play.forward_pass
+        if task == "pass-outcome" and thrown and thrown.outcome:
+            asked = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(model=model)
+            asked.source.play.CopyFrom(convert.play_to_message(play))
+            [ending] = (await self._predict.call("PredictPassOutcomes", asked)).forecasts
+            chances = losses.chances(ending.completion_probability, ending.interception_probability)
+            return losses.log_loss(chances[thrown.outcome])
+        ran = yards_after_catch(play) if thrown and thrown.outcome is PassOutcome.COMPLETE else None
+        if task == "yards-after-catch" and ran is not None:
+            run = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(model=model)
+            run.source.play.CopyFrom(convert.play_to_message(play))
+            [forecast] = (await self._predict.call("PredictYardsAfterCatch", run)).forecasts
+            probability = np.array(forecast.yards.probabilities, np.float64)
+            return losses.crps(probability, forecast.yards.first_yards, ran)
+        raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} does not tell what {task} forecasts", play.name)
 
     async def completed(self, after: datetime, resume: str) -> AsyncGenerator[tuple[Play, str], None]:
         """Plays of all games completed after a time, without samples, each with what to resume from after it."""
@@ -182,6 +214,8 @@ class Upstreams:
                 arm_ade=each.candidate.ade,
                 stable_score=each.stable.score,
                 arm_score=each.candidate.score,
+                stable_loss=each.stable.loss,
+                arm_loss=each.candidate.loss,
             )
         await self._rollouts.call("RecordEvidence", request)
 

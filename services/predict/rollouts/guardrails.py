@@ -29,6 +29,8 @@ class Kind(StrEnum):
     """Average displacement error on the same plays: how much larger than the stable arm's, as a share of it."""
     TS = "ts"
     """Mean trajectory score on the same plays, less the stable arm's, yards a step."""
+    LOSS = "loss"
+    """Mean loss of forecasts on the same plays, less the stable arm's: log loss of outcomes, CRPS of yards."""
 
 
 class Verdict(StrEnum):
@@ -52,7 +54,8 @@ class Guardrail(BaseModel):
     min_plays: Annotated[
         int,
         Field(
-            ge=2, description="Plays before ade, ts and drift are decided; the other kinds are exact from the first."
+            ge=2,
+            description="Plays before ade, ts, loss and drift are decided; the other kinds are exact from the first.",
         ),
     ] = 50
 
@@ -122,6 +125,8 @@ def _read(guardrail: Guardrail, alpha: float, stable: Tally, candidate: Tally, i
             interval, n = sequential.excess(candidate.ade, alpha), candidate.ade.n
         case Kind.TS:
             interval, n = sequential.difference(candidate.ts, alpha), candidate.ts.n
+        case Kind.LOSS:
+            interval, n = sequential.difference(candidate.loss, alpha), candidate.loss.n
     if n < enough:
         verdict = Verdict.UNDECIDED
     elif interval.lower > guardrail.limit:
@@ -180,4 +185,5 @@ _WORDS = {
     Kind.DRIFT: ("population stability index of the most drifted input", "{:.3f}", "calls"),
     Kind.ADE: ("average displacement error, above the stable arm's", "{:.1%}", "judged plays"),
     Kind.TS: ("trajectory score in yards a step, above the stable arm's", "{:.4f}", "judged plays"),
+    Kind.LOSS: ("loss of forecasts, above the stable arm's", "{:.4f}", "judged plays"),
 }

@@ -51,7 +51,7 @@ class TallyRow(Base):
 
 
 class JudgementRow(Base):
-    """How an arm and stable predicted a play that is over: ADE in yards, mean trajectory score."""
+    """How an arm and stable predicted a play that is over: ADE in yards and mean trajectory score, or loss alone."""
 
     __tablename__ = "judgements"
     __table_args__ = (ForeignKeyConstraint(["model", "number"], ["rollouts.model", "rollouts.number"]),)
@@ -64,6 +64,8 @@ class JudgementRow(Base):
     arm_ade: Mapped[float]
     stable_ts: Mapped[float]
     arm_ts: Mapped[float]
+    stable_loss: Mapped[float | None]
+    arm_loss: Mapped[float | None]
 
 
 class EventRow(Base):

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -20,7 +21,10 @@ from services.predict.rollouts.tally import Pairs, Tally
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """How stable and an arm predicted a play that is over: ADE in yards, mean trajectory score in yards a step."""
+    """How stable and an arm predicted a play that is over: ADE in yards, mean trajectory score in yards a step.
+
+    Where they forecast chances and draw no ghosts, their loss counts alone.
+    """
 
     play: str
     arm: str
@@ -28,6 +32,8 @@ class Judgement:
     arm_ade: float
     stable_ts: float
     arm_ts: float
+    stable_loss: float | None = None
+    arm_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +204,15 @@ class Store:
                 found[row.arm] += Tally.model_validate_json(row.document)
             ade = _sums(JudgementRow.arm_ade, JudgementRow.stable_ade)
             ts = _sums(JudgementRow.arm_ts, JudgementRow.stable_ts)
-            query = select(JudgementRow.arm, func.count(), *ade, *ts).group_by(JudgementRow.arm)
+            loss = _sums(JudgementRow.arm_loss, JudgementRow.stable_loss)
+            told = func.count(JudgementRow.arm_loss)
+            query = select(JudgementRow.arm, func.count(), told, *ade, *ts, *loss).group_by(JudgementRow.arm)
             query = query.where(JudgementRow.model == rollout.policy.model, JudgementRow.number == rollout.number)
-            for arm, n, *values in map(tuple, session.execute(query)):
-                found[arm] += Tally.of_judged_play(_pairs(n, values[:5]), _pairs(n, values[5:]))
+            for arm, n, n_loss, *values in map(tuple, session.execute(query)):
+                if n_loss:
+                    found[arm] += Tally(loss=_pairs(n_loss, values[10:]))
+                else:
+                    found[arm] += Tally(ade=_pairs(n, values[:5]), ts=_pairs(n, values[5:10]))
         return dict(found)
 
     @staticmethod
@@ -251,7 +262,7 @@ def _log(session: Session, before: Rollout | None, after: Rollout, event: Event,
     )
 
 
-def _sums(candidate: Mapped[float], stable: Mapped[float]) -> tuple[Function[float], ...]:
+def _sums(candidate: Mapped[Any], stable: Mapped[Any]) -> tuple[Function[float], ...]:
     """The sums of `Pairs`, but for their number, in its order."""
     products = (candidate, stable, candidate * candidate, candidate * stable, stable * stable)
     return tuple(func.sum(product) for product in products)

@@ -71,6 +71,7 @@ class Tally(Sums):
         inputs: calls by bin of each input, as `drift.histograms` gives them.
         ade: average displacement error on judged plays, yards, beside the stable arm's; empty for the stable arm.
         ts: mean trajectory score on judged plays, yards a step, likewise.
+        loss: loss of forecasts on judged plays, likewise.
     """
 
     calls: int = 0
@@ -81,6 +82,7 @@ class Tally(Sums):
     inputs: dict[str, tuple[float, ...]] = {}
     ade: Pairs = _NONE
     ts: Pairs = _NONE
+    loss: Pairs = _NONE
 
     @classmethod
     def of_call(
@@ -110,12 +112,8 @@ class Tally(Sums):
             inputs=dict(inputs or {}),
             ade=_NONE,
             ts=_NONE,
+            loss=_NONE,
         )
-
-    @classmethod
-    def of_judged_play(cls, ade: Pairs, ts: Pairs) -> Self:
-        """One play on which the candidate and the stable arm were compared with what happened."""
-        return cls(ade=ade, ts=ts)
 
     def __add__(self, other: Self) -> Self:
         """Both together: of two replicas, or of earlier and later."""
@@ -133,6 +131,7 @@ class Tally(Sums):
             },
             ade=self.ade + other.ade,
             ts=self.ts + other.ts,
+            loss=self.loss + other.loss,
         )
 
 

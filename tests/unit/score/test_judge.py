@@ -18,6 +18,7 @@ from simulator.game import simulate_game
 
 PLAYS = simulate_game(21, 12).plays
 ROLLOUT = Rollout("models/ghosting/rollouts/1", datetime(2026, 1, 1, tzinfo=UTC), "stable", {"candidate": "candidate"})
+FORECASTS = replace(ROLLOUT, name="models/pass-outcome/rollouts/1", task="pass-outcome")
 YARDS_OFF = {"stable": 0.25, "candidate": 0.5, "broken": 0.0}
 GONE = Unavailable("UPSTREAM_UNAVAILABLE", "gone")
 
@@ -63,6 +64,11 @@ class Suite:
         self._fail(model)
         paths = trajectories.actual(play).paths
         return Ghosts(model, 1, {name: path + np.array([YARDS_OFF[model], 0]) for name, path in paths.items()})
+
+    async def loss(self, play: Play, task: str, model: str) -> float:
+        self._fail(model)
+        assert task == FORECASTS.task
+        return YARDS_OFF[model]
 
     async def record(self, rollout: str, judgements: Sequence[Judgement]) -> None:
         self._fail("record")
@@ -110,6 +116,12 @@ async def test_a_play_that_cannot_be_judged_is_left_out_and_the_others_are_judge
     )
     unseen = replace(first, samples=first.samples.take(~np.isin(first.samples.tag_id, receiver.tag_ids)))
     assert list(await judged(Suite(plays=[unseen, *others]))) == names(others)
+
+
+async def test_forecasts_are_judged_by_their_loss_alone() -> None:
+    found = await judged(Suite([FORECASTS]))
+    assert list(found) == names(PLAYS)
+    assert {(each.stable.loss, each.candidate.loss) for each in found.values()} == {(0.25, 0.5)}
 
 
 async def test_an_arm_that_fails_where_stable_answers_is_not_judged_there_and_keeps_no_other_waiting() -> None:

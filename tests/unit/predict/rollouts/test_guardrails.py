@@ -30,9 +30,10 @@ def calls(n: int, bad: int = 0, seconds: float = 0.01, of: str = "error", shift:
 def judged(n: int, worse_by: float) -> Tally:
     random = np.random.default_rng(n)
     each = [
-        Tally.of_judged_play(
-            Pairs.of_play((1 + worse_by) * stable * float(random.uniform(0.9, 1.1)), stable),
-            Pairs.of_play(worse_by + float(random.normal(0, 0.05)), 0.0),
+        Tally(
+            ade=Pairs.of_play((1 + worse_by) * stable * float(random.uniform(0.9, 1.1)), stable),
+            ts=(worse := Pairs.of_play(worse_by + float(random.normal(0, 0.05)), 0.0)),
+            loss=worse,
         )
         for stable in random.lognormal(size=n).tolist()
     ]
@@ -55,6 +56,7 @@ def reading(kind: Kind, limit: float, stable: Tally, candidate: Tally, min_plays
         (Kind.DRIFT, 0.25, calls(1000), calls(200, shift=2), calls(5)),
         (Kind.ADE, 0.05, judged(1000, 0), judged(1000, 0.2), judged(5, 0.2)),
         (Kind.TS, 0.05, judged(1000, 0), judged(1000, 0.2), judged(5, 0.2)),
+        (Kind.LOSS, 0.05, judged(1000, 0), judged(1000, 0.2), judged(5, 0.2)),
     ],
 )
 def test_a_guardrail_passes_fails_or_waits(kind: Kind, limit: float, good: Tally, bad: Tally, few: Tally) -> None:

@@ -27,7 +27,7 @@ def test_a_simulated_rollout_is_rolled_back_at_the_play_at_which_the_guardrail_f
     found = looks.first_failures(worse, LIMIT, runs, np.random.default_rng(5))["sequence"]
     rail = Guardrail(kind=Kind.ADE, limit=LIMIT, min_plays=MIN_PLAYS)
     for first, drawn in zip(found, np.random.default_rng(5).integers(len(worse), size=(runs, plays)), strict=True):
-        each = (Tally.of_judged_play(Pairs.of_play(*worse[i].tolist()), Pairs()) for i in drawn)
+        each = (Tally(ade=Pairs.of_play(*worse[i].tolist())) for i in drawn)
         verdicts = [guardrails.read([rail], ALPHA, Tally(), tally)[0].verdict for tally in accumulate(each, add)]
         assert next((i + 1 for i, verdict in enumerate(verdicts) if verdict is Verdict.FAIL), np.inf) == first
     assert np.isfinite(found).any()

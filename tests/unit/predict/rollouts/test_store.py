@@ -106,6 +106,17 @@ def test_a_play_is_judged_once(store: Store) -> None:
     assert pairs.ts.candidate == pytest.approx(-0.6)
 
 
+def test_forecasts_are_judged_by_their_loss_alone(store: Store) -> None:
+    rollout = store.create(policy(), ANN, START)
+    judgements = [
+        Judgement(f"games/g/plays/{i}", "candidate", 0, 0, 0, 0, stable_loss=0.5, arm_loss=0.25 * i) for i in range(3)
+    ]
+    store.judge(rollout, judgements)
+    tally = store.tallies(rollout)["candidate"]
+    assert tally.loss == sum((Pairs.of_play(0.25 * i, 0.5) for i in range(3)), Pairs())
+    assert tally.ade.n == tally.ts.n == 0
+
+
 def test_a_replica_that_counts_again_replaces_what_it_counted(store: Store) -> None:
     rollout = store.create(policy(), ANN, START)
     for calls in (1, 5):

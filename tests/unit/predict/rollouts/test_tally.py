@@ -20,7 +20,7 @@ calls = st.builds(
     superhuman=st.booleans(),
     inputs=st.dictionaries(st.sampled_from(["players", "ball"]), shares),
 )
-tallies = st.lists(calls | st.builds(Tally.of_judged_play, pairs, pairs), max_size=6).map(
+tallies = st.lists(calls | st.builds(Tally, ade=pairs, ts=pairs, loss=pairs), max_size=6).map(
     lambda each: reduce(add, each, Tally())
 )
 
@@ -28,7 +28,7 @@ tallies = st.lists(calls | st.builds(Tally.of_judged_play, pairs, pairs), max_si
 def close(one: Tally, other: Tally) -> None:
     for name in ("calls", "errors", "non_finite", "superhuman", "latency", "inputs"):
         assert getattr(one, name) == getattr(other, name)
-    for name in ("ade", "ts"):
+    for name in ("ade", "ts", "loss"):
         assert getattr(one, name).model_dump() == pytest.approx(getattr(other, name).model_dump(), rel=1e-9)
 
 
@@ -39,7 +39,7 @@ def test_replicas_may_be_added_in_any_order_and_grouping(a: Tally, b: Tally, c: 
     assert a + Tally() == a == Tally() + a
 
 
-@given(st.lists(st.builds(Tally.of_judged_play, pairs, pairs) | calls, max_size=8), st.randoms())
+@given(st.lists(st.builds(Tally, ade=pairs, ts=pairs, loss=pairs) | calls, max_size=8), st.randoms())
 def test_the_order_of_plays_does_not_matter(each: list[Tally], random: object) -> None:
     shuffled = list(each)
     random.shuffle(shuffled)  # type: ignore[attr-defined]
