@@ -187,9 +187,9 @@ class Judge:
             for arm in rollout.arms.keys() - {each.arm for each in judgements}:
                 _log.info("arm not judged", rollout=rollout.name, play=name, arm=arm)
             await self._upstreams.record(rollout.name, judgements)
-        except _AWAY:
-            raise
         except DomainError as error:
+            if _may_be_back(error):
+                raise
             _log.info("play not judged", rollout=rollout.name, play=name, problem=error.message)
         except Exception:
             _log.exception("play not judged", rollout=rollout.name, play=name)
@@ -233,5 +233,10 @@ class Judge:
                 found[arm] = await ask(version)
             except DomainError as error:
                 _log.info("arm silent", play=play.name, arm=arm, problem=error.message)
-                away |= isinstance(error, _AWAY)
+                away |= _may_be_back(error)
         return found, away
+
+
+def _may_be_back(error: DomainError) -> bool:
+    """Whether something is only away for a while; a version is unusable until it is loaded after a crash."""
+    return isinstance(error, _AWAY) or error.reason == "MODEL_VERSION_UNUSABLE"

@@ -130,9 +130,19 @@ async def test_an_arm_that_fails_where_stable_answers_is_not_judged_there_and_ke
     assert list(await judged(Suite([rollout], failures={"broken": broken}))) == names(PLAYS)
 
 
+LOADING = FailedPrecondition("MODEL_VERSION_UNUSABLE", "it is being loaded", "")
+
+
+@pytest.mark.parametrize("problem", [GONE, LOADING])
 @pytest.mark.parametrize("times", [1, 4])
-async def test_an_arm_that_is_away_for_a_moment_is_asked_again_once_stable_answers(times: int) -> None:
-    assert list(await judged(Suite(failures={"candidate": [GONE] * times}))) == names(PLAYS)
+async def test_an_arm_that_is_away_for_a_moment_is_asked_again_once_stable_answers(
+    times: int, problem: DomainError
+) -> None:
+    assert list(await judged(Suite(failures={"candidate": [problem] * times}))) == names(PLAYS)
+
+
+async def test_no_play_is_lost_while_stable_is_loaded_again_after_a_crash() -> None:
+    assert list(await judged(Suite(failures={"stable": [LOADING] * 20}))) == names(PLAYS)
 
 
 async def test_judging_ends_with_the_rollout() -> None:
