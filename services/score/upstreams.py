@@ -128,6 +128,13 @@ class Upstreams:
         ]
         return Options(tuple(forecasts), _versions(outcomes, yards))
 
+    async def at_throw(self, play: Play) -> tuple[float, float]:
+        """Probability that the receiver thrown to catches the ball, and that a defender does, at the throw."""
+        request = wire.view(predict_service_pb2.PredictPassOutcomesRequest)()
+        request.source.play.CopyFrom(convert.play_to_message(play))
+        [ending] = (await self._predict.call("PredictPassOutcomes", request)).forecasts
+        return ending.completion_probability, ending.interception_probability
+
     async def arrival(self, play: Play) -> Arrival:
         """Forecast of the pass as it arrived."""
         request = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(model=_OUTCOME_AT_ARRIVAL, by_defender=True)
@@ -202,6 +209,14 @@ class Upstreams:
         async with aclosing(self._ingest.stream("WatchPlays", request, _WATCH_SECONDS)) as responses:
             async for response in responses:
                 yield convert.play_from_message(response.play), response.resume_token
+
+    async def live(self) -> AsyncGenerator[Play, None]:
+        """Plays as they change from now on, without samples, and as they are over; ends now and then."""
+        request = wire.view(ingest_service_pb2.WatchPlaysRequest)(live=True)
+        request.completed_after.GetCurrentTime()
+        async with aclosing(self._ingest.stream("WatchPlays", request, _WATCH_SECONDS)) as responses:
+            async for response in responses:
+                yield convert.play_from_message(response.play)
 
     async def record(self, rollout: str, judgements: Sequence[Judgement]) -> None:
         """Report judgements; one that was reported before changes nothing."""
