@@ -293,6 +293,21 @@ class Client:
         request = wire.view(statistics_service_pb2.ComputeStatisticsRequest)(source=_source(play))
         return list((await self.statistics.ComputeStatistics(request, timeout=self._timeout)).statistics)
 
+    def watch_statistics(
+        self, game: str = "", resume_token: str = ""
+    ) -> AsyncIterator[statistics_service_pb2.WatchStatisticsResponse]:
+        """Statistics as soon as each can be known, from now on; never ends.
+
+        Of a live play it tells before the throw, at the throw and at arrival; the throw is told twice, first how
+        likely the catch is and then what each option is worth too. It goes on by itself after a broken connection:
+        of plays that are over none is left out then, and what is live is told from then on.
+
+        Args:
+            game: `games/{game}`; all games when empty.
+            resume_token: the last one seen, to go on after it.
+        """
+        return streams.watch_statistics(self.statistics.WatchStatistics, game, resume_token, self._patience)
+
     async def evaluate_model(
         self,
         game: str,

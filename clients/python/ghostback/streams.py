@@ -4,8 +4,8 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Samples
 from ghostback.results import Acknowledgement, CompletedPlay, counts
+from ghostback.score.v1 import statistics_service_pb2
 
 _UNACKNOWLEDGED = 128
 """Batches that wait for their acknowledgement before more are taken from the caller."""
@@ -74,17 +75,35 @@ async def watch_plays(
     method: Callable[..., Any], game: str, resume_token: str, completed_after: datetime | None, patience: float
 ) -> AsyncIterator[CompletedPlay]:
     """Give plays that are over, as they are completed; see `Client.watch_plays`."""
+    request = wire.view(ingest_service_pb2.WatchPlaysRequest)(parent=game, resume_token=resume_token)
+    if completed_after:
+        request.completed_after.FromDatetime(completed_after)
+    async with aclosing(_told(method, request, patience)) as told:
+        async for response in told:
+            play = convert.play_from_message(response.play)
+            yield CompletedPlay(play, response.play.revision, response.resume_token)
+
+
+async def watch_statistics(
+    method: Callable[..., Any], game: str, resume_token: str, patience: float
+) -> AsyncIterator[statistics_service_pb2.WatchStatisticsResponse]:
+    """Give statistics as they can be known; see `Client.watch_statistics`."""
+    request = wire.view(statistics_service_pb2.WatchStatisticsRequest)(parent=game, resume_token=resume_token)
+    async with aclosing(_told(method, request, patience)) as told:
+        async for response in told:
+            yield response
+
+
+async def _told(method: Callable[..., Any], request: Any, patience: float) -> AsyncGenerator[Any, None]:
+    """The responses of a stream that goes on with the resume token of the last one that had any."""
     attempts = _Attempts(patience)
     while True:
-        request = wire.view(ingest_service_pb2.WatchPlaysRequest)(parent=game, resume_token=resume_token)
-        if completed_after:
-            request.completed_after.FromDatetime(completed_after)
         call = method(request)
         try:
             async for response in call:
                 attempts.succeeded()
-                resume_token = response.resume_token
-                yield CompletedPlay(convert.play_from_message(response.play), response.play.revision, resume_token)
+                request.resume_token = response.resume_token or request.resume_token
+                yield response
         except grpc.aio.AioRpcError as error:
             await attempts.failed(error)
         finally:

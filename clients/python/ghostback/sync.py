@@ -109,6 +109,7 @@ class SyncClient:
     list_games = _items(Client.list_games)
     list_plays = _items(Client.list_plays)
     watch_plays = _items(Client.watch_plays)
+    watch_statistics = _items(Client.watch_statistics)
     quality_report = _call(Client.quality_report)
     list_quarantined = _items(Client.list_quarantined)
     predict_ghosts = _call(Client.predict_ghosts)
