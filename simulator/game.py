@@ -1,5 +1,6 @@
 """Whole games: plays as the tags report them, and each play as it would have gone with another target."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
@@ -156,6 +157,33 @@ class SimulatedGame:
                 rows, receivers, np.array(catches).T, np.array(yards).T, strict=True
             )
         }
+
+    def gains(self, attempts: Sequence[tuple[str, str]], draws: int, from_arrival: bool = False) -> Floats:
+        """Yards that passes gain, played on many times.
+
+        Args:
+            attempts: play id and participant id of whom the pass is thrown to, of n passes.
+            draws: how often, 1 or more.
+            from_arrival: whether reactions, throw and catch stay as they are, and only what follows is drawn anew.
+
+        Returns:
+            (n, draws) yards from the line of scrimmage, along the field, at most to the end zone; NaN where the pass
+            is not caught.
+        """
+        rows_of = {self._attempt(row, receiver): (row, receiver) for row, receiver in zip(*self._passes(), strict=True)}
+        rows, receivers = np.array([rows_of[attempt] for attempt in attempts], np.intp).reshape(-1, 2).T
+        state, line = self.truth.before.state.take(rows), self.truth.scripts.line[rows]
+        gains = []
+        for draw in range(1, draws + 1):
+            scripts = self._redrawn(draw, throw=True)
+            if from_arrival:
+                scripts = replace(self.truth.scripts, grip=scripts.grip, call=scripts.call)
+            after = flight.play_out(scripts.take(rows), state, receivers)
+            last = np.minimum(after.end, len(after.position) - 1)
+            stopped = after.position[last, np.arange(len(rows)), after.holder, 0]
+            gained = np.minimum(stopped, FIELD_LENGTH - 10.0) - line
+            gains.append(np.where(after.catch == Catch.COMPLETE, gained, np.nan))
+        return np.stack(gains, axis=1)
 
     def _redrawn(self, draw: int, throw: bool) -> Scripts:
         if draw < 1:

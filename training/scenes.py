@@ -2,14 +2,12 @@
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Self
 
 import numpy as np
-from distributed import as_completed
 from numpy.typing import NDArray
-from rich.progress import track
 
 import ghostback
 import services.features
@@ -21,7 +19,7 @@ from services.features import feature_sets, tensors
 from services.features.scene import SIDE
 from services.features.tensors import FeatureBatch
 from simulator.game import SimulatedGame, simulate_game
-from training import cluster
+from training.rows import Rows
 
 PLAYS_A_GAME = 150
 
@@ -29,7 +27,7 @@ Float = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Scenes:
+class Scenes(Rows):
     """One row for each pass and target.
 
     Attributes:
@@ -57,22 +55,10 @@ class Scenes:
     game: NDArray[np.int64]
     what_if: NDArray[np.bool_]
 
-    def __len__(self) -> int:
-        return len(self.air_steps)
-
     @property
     def inputs(self) -> dict[str, Float]:
         """What a model is given, by name."""
         return {"players": self.players, "roles": self.roles, "receiver": self.receiver, "ball": self.ball}
-
-    def take(self, rows: NDArray[np.bool_] | NDArray[np.intp]) -> Self:
-        """The chosen rows."""
-        return type(self)(*(getattr(self, f.name)[rows] for f in fields(self)))
-
-    @classmethod
-    def concatenate(cls, parts: "Sequence[Scenes]") -> Self:
-        """The rows of all parts."""
-        return cls(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(cls)))
 
 
 def feature_set_of(setting: str) -> feature_sets.FeatureSet:
@@ -176,16 +162,7 @@ def of_seeds(
     """
     kind = "what-ifs" if with_what_ifs else "actual"
     path = cache / f"{setting}-{kind}-{source_digest()}-{seeds[0]}-{seeds[-1]}-{len(seeds)}.npz"
-    if not path.exists():
-        cache.mkdir(parents=True, exist_ok=True)
-        client = cluster.client(scheduler)
-        made = client.map(of_seed, seeds, setting=setting, with_what_ifs=with_what_ifs)
-        for _ in track(as_completed(made), f"simulating {len(seeds)} games", total=len(seeds)):
-            pass
-        scenes = Scenes.concatenate(client.gather(made))
-        np.savez(path, **{f.name: getattr(scenes, f.name) for f in fields(Scenes)})
-    with np.load(path) as stored:
-        return Scenes(**stored)
+    return Scenes.of_seeds(partial(of_seed, setting=setting, with_what_ifs=with_what_ifs), seeds, path, scheduler)
 
 
 def source_digest() -> str:

@@ -7,8 +7,8 @@ from services.features.measurements import Ghosts, defenders_at, line_of_scrimma
 from services.features.moment import Moment, Points
 from services.features.targets import Target, run_on
 
-END_ZONE = FIELD_LENGTH - 10.0
-"""Where it begins, yards, when the offense moves toward +x."""
+GOAL_LINE = FIELD_LENGTH - 10.0
+"""Where the end zone begins, yards, when the offense moves toward +x."""
 _NEAREST = 3
 _WITHIN = (5.0, 10.0, 20.0)
 _BLOCKERS_WITHIN = 10.0
@@ -34,6 +34,7 @@ def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
     ball, receiver = moment.turned(target.ball[arrival]), moment.turned(target.receiver[arrival])
     running = moment.direction * target.receiver_velocity[arrival - 1]
     line = moment.turned(np.array([line_of_scrimmage(moment), 0.0]))[0]
+    caught_at = min(ball[0], GOAL_LINE)
     places, velocities = defenders_at(moment, target, ghosts, arrival)
     gaps = moment.turned(places.reshape(-1, 2)) - receiver
     closing = running - moment.direction * velocities.reshape(-1, 2)
@@ -47,8 +48,8 @@ def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
     blockers = _teammates(moment, target, arrival) - receiver
     leading = (blockers[:, 0] > 0) & (np.linalg.norm(blockers, axis=1) < _BLOCKERS_WITHIN)
     return [
-        float(ball[0] - line),
-        float(END_ZONE - ball[0]),
+        float(caught_at - line),
+        float(GOAL_LINE - ball[0]),
         float(min(ball[1], FIELD_WIDTH - ball[1])),
         float(running[0]),
         float(running[1] if ball[1] < FIELD_WIDTH / 2 else -running[1]),

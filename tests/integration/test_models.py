@@ -55,6 +55,8 @@ async def test_models_are_listed_page_by_page_with_the_fields_asked_for(predicti
         'name: "models/ghosting-retrospective"',
         'name: "models/pass-outcome"',
         'name: "models/pass-outcome-retrospective"',
+        'name: "models/yards-after-catch"',
+        'name: "models/yards-after-catch-retrospective"',
     ]
     model = (await predicting.models("GetModel", name="models/ghosting")).model
     assert name("0.11.0") in model.model_versions

@@ -1,0 +1,1 @@
+"""A small network for a distribution over whole yards after the catch."""

@@ -1,0 +1,95 @@
+"""The command line of trainings on passes: what they are told, what they are given, what their manifests tell."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from training import scenes
+from training.outcomes import passes
+from training.outcomes.passes import Passes
+
+SETTINGS = ("live", "retrospective")
+TRAIN_SEEDS = range(11_000, 20_000)
+"""Games that the ghosts' own model was not fitted to: on those its ghosts are better than on others."""
+VALIDATION_SEEDS = range(20_000, 30_000)
+TEST_SEEDS = range(30_000, 40_000)
+
+Metrics = dict[str, Any]
+
+
+def run(
+    parser: argparse.ArgumentParser,
+    train: Callable[[argparse.Namespace], Metrics],
+    show: Callable[[argparse.Namespace, Metrics, float], None],
+) -> None:
+    """Parse the command line, train, and tell the metrics.
+
+    Args:
+        parser: knows the names that there are; all other options are added here.
+        train: trains, and writes the plugin.
+        show: prints the metrics, with the seconds that it took.
+    """
+    _add_options(parser)
+    arguments = parser.parse_args()
+    started = time.monotonic()
+    try:
+        metrics = train(arguments)
+    except OSError as error:
+        sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command starts with the games that were simulated")
+    if arguments.json:
+        print(json.dumps(metrics))  # noqa: T201
+    else:
+        show(arguments, metrics, time.monotonic() - started)
+
+
+def passes_of(arguments: argparse.Namespace) -> list[Passes]:
+    """The passes to train on, to choose by and to evaluate on; the simulator's truth is with the last."""
+    return [
+        passes.of_seeds(seeds, arguments.setting, arguments.cache, part == "test", arguments.scheduler)
+        for part, seeds in _seeds(arguments).items()
+    ]
+
+
+def provenance(module: str, arguments: argparse.Namespace, made_with: str) -> dict[str, str]:
+    """What the manifest tells of how a version was made."""
+    drawn = ", ".join(f"{part} {seeds[0]}-{seeds[-1]}" for part, seeds in _seeds(arguments).items())
+    return {
+        "data": f"every receiver of the passes of simulated games of {scenes.PLAYS_A_GAME} plays: {drawn}",
+        "command": f"python -m {module} {arguments.name} --setting {arguments.setting}"
+        f" --games {arguments.games} --validation {arguments.validation} --test {arguments.test}"
+        f" --seed {arguments.seed}",
+        "trained_with": made_with,
+    }
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--setting", choices=SETTINGS, default="live", help="default: live")
+    add("--games", type=_games, default=240, help="simulated games to train on (default: 240)")
+    add("--validation", type=_games, default=48, metavar="GAMES", help="to choose and calibrate by (default: 48)")
+    add("--test", type=_games, default=48, metavar="GAMES", help="to evaluate on (default: 48)")
+    add("--seed", type=int, default=1, help="seed of sampling, weights and shuffling (default: 1)")
+    add("--out", type=Path, help="folder of the plugin (default: its place in models/)")
+    add("--cache", type=Path, default=Path("build/training"), help="where simulated passes are kept")
+    add("--scheduler", default="", metavar="ADDRESS", help="of a Dask cluster, as tcp://host:8786 (default: none)")
+    add("--json", action="store_true", help="print the metrics as one line of JSON")
+
+
+def _seeds(arguments: argparse.Namespace) -> dict[str, range]:
+    return {
+        "train": TRAIN_SEEDS[: arguments.games],
+        "validation": VALIDATION_SEEDS[: arguments.validation],
+        "test": TEST_SEEDS[: arguments.test],
+    }
+
+
+def _games(text: str) -> int:
+    if not (text.isdecimal() and 1 <= int(text) <= len(TRAIN_SEEDS)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of games from 1 to {len(TRAIN_SEEDS)}")
+    return int(text)
