@@ -11,7 +11,8 @@ RUN python -m venv /opt/ghostback \
     && /opt/ghostback/bin/pip install --no-cache-dir --constraint constraints.txt ./protos ./clients/python ./models .
 
 FROM python:3.11.14-slim-bookworm
-RUN useradd --system --uid 10001 --home-dir /var/lib/ghostback --create-home ghostback
+RUN useradd --system --uid 10001 --home-dir /var/lib/ghostback --create-home ghostback \
+    && install -d -o ghostback /var/lib/ghostback/statistics
 COPY --from=build /opt/ghostback /opt/ghostback
 USER 10001
 WORKDIR /var/lib/ghostback

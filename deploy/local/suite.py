@@ -56,7 +56,7 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
     """Start everything, each on a free port; stop everything at the end.
 
     Args:
-        folder: where the suite keeps its database, its model repository and its logs. One suite a folder.
+        folder: where the suite keeps its databases, its model repository and its logs. One suite a folder.
         triton_environment: virtual environment with the Triton server (`make setup` makes it).
 
     Raises:
@@ -83,7 +83,11 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
                 f"--model-repository={repository}",
                 f"--database-url=sqlite:///{folder / 'predict.db'}",
             ],
-            "score": ["--ingest={ingest}", "--predict={predict}"],
+            "score": [
+                "--ingest={ingest}",
+                "--predict={predict}",
+                f"--database-url=sqlite:///{folder / 'score.db'}",
+            ],
         }.items():
             arguments = [flag.format(**known) for flag in flags]
             process, ready = await start_service(name, arguments, folder, stack)

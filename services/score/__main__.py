@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Annotated
 
 from pydantic import Field
@@ -16,7 +17,13 @@ from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
 from services.score.judge import Judge
 from services.score.servicer import SCORE_SERVICE, ScoreServicer
+from services.score.statistician import Statistician
+from services.score.statistics_servicer import STATISTICS_SERVICE, StatisticsServicer
+from services.score.store import Store
 from services.score.upstreams import MODEL_SERVICE, PREDICT_SERVICE, ROLLOUT_SERVICE, Upstreams
+
+_RETRY_SECONDS = 2.0
+"""How long the statistics of plays wait for what does not answer."""
 
 
 class ScoreSettings(ServiceSettings):
@@ -30,6 +37,13 @@ class ScoreSettings(ServiceSettings):
     judge_seconds: Annotated[
         float, Field(gt=0, description="How often predict is asked which rollouts to judge plays for.")
     ] = 2.0
+    database_url: Annotated[
+        str,
+        Field(
+            description="Database of the statistics, shared by all replicas: sqlite:///FILE or "
+            "postgresql+psycopg://USER@HOST/NAME; sqlite:// forgets them at the end."
+        ),
+    ] = "sqlite://"
 
 
 @asynccontextmanager
@@ -41,16 +55,23 @@ async def start(settings: ScoreSettings) -> AsyncIterator[server.Services]:
     rollouts = Upstream("predict", settings.predict, ROLLOUT_SERVICE, settings)
     upstreams = Upstreams(ingest, predict, models, rollouts)
     operations = Operations()
-    judging = asyncio.create_task(Judge(upstreams, settings.judge_seconds).run())
+    store = await asyncio.to_thread(Store, settings.database_url)
+    following = [
+        asyncio.create_task(Judge(upstreams, settings.judge_seconds).run()),
+        asyncio.create_task(Statistician(upstreams, store, _RETRY_SECONDS).run()),
+    ]
     yield [
         Service(SCORE_SERVICE, ScoreServicer(ingest, upstreams, operations)),
         Service(OPERATION_SERVICE, OperationServicer(operations)),
+        Service(STATISTICS_SERVICE, StatisticsServicer(store), partial(asyncio.to_thread, store.check)),
     ]
-    judging.cancel()
-    await asyncio.wait([judging])
+    for task in following:
+        task.cancel()
+    await asyncio.wait(following)
     await operations.close()
     for upstream in (ingest, predict, models, rollouts):
         await upstream.close()
+    store.close()
 
 
 if __name__ == "__main__":
