@@ -16,11 +16,13 @@ from services.common.plays import INGEST_SERVICE
 from services.common.settings import ServiceSettings
 from services.common.upstream import Upstream
 from services.score.judge import Judge
+from services.score.live import Live
 from services.score.servicer import SCORE_SERVICE, ScoreServicer
 from services.score.statistician import Statistician
 from services.score.statistics_servicer import STATISTICS_SERVICE, StatisticsServicer
 from services.score.store import Store
 from services.score.upstreams import MODEL_SERVICE, PREDICT_SERVICE, ROLLOUT_SERVICE, Upstreams
+from services.score.watchers import Watchers
 
 _RETRY_SECONDS = 2.0
 """How long the statistics of plays wait for what does not answer."""
@@ -56,14 +58,17 @@ async def start(settings: ScoreSettings) -> AsyncIterator[server.Services]:
     upstreams = Upstreams(ingest, predict, models, rollouts)
     operations = Operations()
     store = await asyncio.to_thread(Store, settings.database_url)
+    watchers = Watchers(store)
     following = [
         asyncio.create_task(Judge(upstreams, settings.judge_seconds).run()),
         asyncio.create_task(Statistician(upstreams, store, _RETRY_SECONDS).run()),
+        asyncio.create_task(Live(upstreams, watchers, _RETRY_SECONDS).run()),
+        asyncio.create_task(watchers.run()),
     ]
     yield [
         Service(SCORE_SERVICE, ScoreServicer(ingest, upstreams, operations)),
         Service(OPERATION_SERVICE, OperationServicer(operations)),
-        Service(STATISTICS_SERVICE, StatisticsServicer(store), partial(asyncio.to_thread, store.check)),
+        Service(STATISTICS_SERVICE, StatisticsServicer(store, watchers), partial(asyncio.to_thread, store.check)),
     ]
     for task in following:
         task.cancel()

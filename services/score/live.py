@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -15,8 +14,9 @@ from ghostback.play import Pass, Play, PlayState
 from services.common import tracing
 from services.common.errors import DomainError, FailedPrecondition
 from services.score import decisions, lines, metrics, profiles, trajectories
-from services.score.decisions import Decision, Options
+from services.score.decisions import Options
 from services.score.statistics import Arrival
+from services.score.watchers import Known, Moment, Watchers
 
 T = TypeVar("T")
 
@@ -29,43 +29,6 @@ _LATE_SECONDS, _ASKED_SECONDS = 2.0, 0.02
 _FOLLOWED = 1024
 """Live plays that are remembered; the oldest of more is taken as over."""
 _log = structlog.get_logger()
-
-
-class Moment(StrEnum):
-    """When something is known; as of `ghostback.score.v1.Moment`."""
-
-    PRE_THROW = "pre_throw"
-    AT_THROW = "at_throw"
-    AT_ARRIVAL = "at_arrival"
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of a live play at a moment.
-
-    Attributes:
-        play: its resource name.
-        revision: its revision.
-        moment: when.
-        frame: the same, as a frame of the play.
-        line: all this in plain words.
-        decision: what a pass to each receiver is worth.
-        target_id: the receiver thrown to; empty before the throw, and where it is not known.
-        completion: probability that he catches it.
-        interception: probability that a defender does.
-        play_score: of the coverage, by the default score profile; lower is better.
-    """
-
-    play: str
-    revision: int
-    moment: Moment
-    frame: int
-    line: str
-    decision: Decision | None = None
-    target_id: str = ""
-    completion: float | None = None
-    interception: float | None = None
-    play_score: float | None = None
 
 
 class Upstreams(Protocol):
@@ -92,26 +55,6 @@ class Upstreams(Protocol):
         ...
 
 
-class Watcher:
-    """What a watcher has not read yet: of each play and moment the latest, so that a slow one has no long queue."""
-
-    def __init__(self, game: str) -> None:
-        self.game = game
-        self.came = asyncio.Event()
-        self._unread: dict[tuple[str, Moment], Known] = {}
-
-    def tell(self, known: Known) -> None:
-        """Add what is known."""
-        self._unread[known.play, known.moment] = known
-        self.came.set()
-
-    def read(self) -> list[Known]:
-        """What came since the last time."""
-        self.came.clear()
-        unread, self._unread = list(self._unread.values()), {}
-        return unread
-
-
 @dataclass(slots=True)
 class _Followed:
     """A live play: what was begun for it, and in whose turn; its rating goes on until the throw."""
@@ -122,35 +65,22 @@ class _Followed:
 
 
 class Live:
-    """Follows live plays and tells every watcher; each thing is computed once, and only where somebody watches."""
+    """Follows live plays and tells watchers; each thing is computed once, and only where somebody watches."""
 
-    def __init__(self, upstreams: Upstreams, seconds: float) -> None:
+    def __init__(self, upstreams: Upstreams, watchers: Watchers, seconds: float) -> None:
         """Follow nothing yet.
 
         Args:
             upstreams: where plays and forecasts come from.
+            watchers: who is told.
             seconds: how long to wait for what does not answer.
         """
         self._upstreams = upstreams
         self._seconds = seconds
-        self._watchers: set[Watcher] = set()
+        self._watchers = watchers
         self._plays: OrderedDict[str, _Followed] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._rating = asyncio.Lock()
-
-    @contextmanager
-    def watched(self, game: str) -> Iterator[Watcher]:
-        """Somebody watches, as long as the context lasts.
-
-        Args:
-            game: `games/{game}`; empty means all games.
-        """
-        watcher = Watcher(game)
-        self._watchers.add(watcher)
-        try:
-            yield watcher
-        finally:
-            self._watchers.discard(watcher)
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -166,7 +96,7 @@ class Live:
 
     def _note(self, play: Play) -> None:
         """Begin what a change of a play gives cause to."""
-        if play.state is not PlayState.LIVE or not self._is_watched(play.name):
+        if play.state is not PlayState.LIVE or not self._watchers.watch_for(play.name):
             if followed := self._plays.pop(play.name, None):
                 _stop(followed)
             return
@@ -232,7 +162,7 @@ class Live:
         """Rate the decision again and again until cancelled; one play at a time, so that throws do not wait long."""
         loop = asyncio.get_running_loop()
         until, rated = loop.time() + _LONGEST_SECONDS, snap
-        while loop.time() < until and self._is_watched(told.name):
+        while loop.time() < until and self._watchers.watch_for(told.name):
             again = loop.time() + _RATED_SECONDS
             async with self._rating:
                 rated = await _harmless(self._rated(told.name, snap, rated), Moment.PRE_THROW, told.name) or rated
@@ -249,7 +179,7 @@ class Live:
                 options = await self._upstreams.options(cut)
                 decision = decisions.decide(cut, frame, options.forecasts)
                 line = lines.before_throw(play, (frame - snap) / play.sample_rate, decision)
-                self._tell(Known(name, revision, Moment.PRE_THROW, frame, line, decision))
+                self._watchers.tell(Known(name, revision, Moment.PRE_THROW, frame, line, decision))
         return frame
 
     async def _throw(self, play: Play, revision: int) -> None:
@@ -266,11 +196,11 @@ class Live:
             completion, interception = await self._upstreams.at_throw(cut)
             line = lines.at_throw(play, completion, interception, None)
             known = replace(known, line=line, completion=completion, interception=interception)
-            self._tell(known)
+            self._watchers.tell(known)
         options = await self._upstreams.options(cut)
         decision = decisions.decide(cut, thrown.forward_frame, options.forecasts)
         line = lines.at_throw(play, known.completion, known.interception, decision)
-        self._tell(replace(known, line=line, decision=decision))
+        self._watchers.tell(replace(known, line=line, decision=decision))
 
     async def _arrival(self, play: Play, revision: int) -> None:
         """Tell how likely the catch was as the ball arrived, and how well it was covered."""
@@ -279,7 +209,7 @@ class Live:
         scores = metrics.score_trajectories(np.stack(list(actual.paths.values())), actual.receiver, profiles.DEFAULT)
         score = metrics.play_score(scores, profiles.DEFAULT)
         arrival = await self._upstreams.arrival(play)
-        self._tell(
+        self._watchers.tell(
             Known(
                 play.name,
                 revision,
@@ -292,14 +222,6 @@ class Live:
                 play_score=score,
             )
         )
-
-    def _is_watched(self, play: str) -> bool:
-        return any(play.startswith(f"{watcher.game}/" if watcher.game else "") for watcher in self._watchers)
-
-    def _tell(self, known: Known) -> None:
-        for watcher in self._watchers:
-            if known.play.startswith(f"{watcher.game}/" if watcher.game else ""):
-                watcher.tell(known)
 
 
 async def _harmless(work: Coroutine[Any, Any, T], moment: Moment, play: str) -> T | None:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -14,7 +15,8 @@ from services.common import paging, requests
 from services.common.errors import InvalidInput, Violation
 from services.score import leaderboards, statistics_messages
 from services.score.leaderboards import By, Leader, Order, Selection
-from services.score.store import KeptStatistic, Store
+from services.score.store import KeptPlay, KeptStatistic, Store
+from services.score.watchers import Watchers
 
 STATISTICS_SERVICE = pb.DESCRIPTOR.services_by_name["StatisticsService"]
 
@@ -31,8 +33,9 @@ _ORDER = re.compile(rf"({'|'.join(Order)})( asc)?")
 class StatisticsServicer:
     """Computes statistics, and tells of those that are kept."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, watchers: Watchers) -> None:
         self._store = store
+        self._watchers = watchers
 
     async def RateDecision(self, request: pb.RateDecisionRequest, context: Any) -> Message:
         """Rate the passer's decision."""
@@ -79,8 +82,15 @@ class StatisticsServicer:
         self, request: pb.WatchStatisticsRequest, context: Any
     ) -> AsyncIterator[pb.WatchStatisticsResponse]:
         """Tell of every statistic as soon as it can be known."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not there yet")
-        yield pb.WatchStatisticsResponse()
+        game_id = requests.game_id(request.parent, "parent") if request.parent else ""
+        scope = f"WatchStatistics {request.parent}"
+        resumed = paging.read_token(scope, request.resume_token, "resume_token")
+        async with aclosing(self._watchers.watch(game_id, int(resumed) if resumed else None)) as told:
+            async for each in told:
+                if isinstance(each, KeptPlay):
+                    yield statistics_messages.of_kept_play(each, paging.make_token(scope, str(each.sequence)))
+                else:
+                    yield statistics_messages.of_live_play(each)
 
 
 def _selection(request: pb.ListLeadersRequest) -> Selection:

@@ -12,8 +12,10 @@ from ghostback.play import Event, Pass, Play, PlayState
 from services.common.errors import FailedPrecondition, Unavailable
 from services.score import trajectories
 from services.score.decisions import DRAWS, Options
-from services.score.live import Known, Live, Moment, Watcher
+from services.score.live import Live
 from services.score.statistics import Arrival
+from services.score.store import Store
+from services.score.watchers import Known, Moment, Watcher, Watchers
 from simulator.game import simulate_game
 from tests.unit.score.test_play_statistics import Forecasts
 
@@ -83,11 +85,11 @@ class Suite(Forecasts):
 
 
 @asynccontextmanager
-async def following(suite: Suite) -> AsyncIterator[Live]:
-    live = Live(suite, 0.001)
-    running = asyncio.create_task(live.run())
+async def following(suite: Suite) -> AsyncIterator[Watchers]:
+    watchers = Watchers(Store("sqlite://"))
+    running = asyncio.create_task(Live(suite, watchers, 0.001).run())
     try:
-        yield live
+        yield watchers
     finally:
         running.cancel()
         await asyncio.wait([running])
@@ -113,8 +115,8 @@ def arrived(known: Known) -> bool:
 
 async def test_a_play_is_told_of_before_the_throw_at_it_and_at_arrival() -> None:
     suite, of = Suite(), thrown(PLAY)
-    async with following(suite) as live:
-        with live.watched("") as watcher:
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
             suite.update(at(PLAY, of.forward_frame - 5))
             [before] = await until(watcher, lambda known: known.moment is Moment.PRE_THROW)
             suite.update(at(PLAY, of.forward_frame))
@@ -136,8 +138,8 @@ async def test_a_play_is_told_of_before_the_throw_at_it_and_at_arrival() -> None
 
 async def test_at_the_throw_nothing_is_asked_of_what_came_later() -> None:
     suite, of = Suite(), thrown(PLAY)
-    async with following(suite) as live:
-        with live.watched("") as watcher:
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
             suite.update(at(PLAY, of.arrived_frame))
             await until(watcher, arrived)
     asked = [play for what, play in suite.asked if what in ("at_throw", "options")]
@@ -150,8 +152,8 @@ async def test_at_the_throw_nothing_is_asked_of_what_came_later() -> None:
 async def test_samples_that_come_after_the_news_of_the_throw_are_waited_for() -> None:
     suite, of = Suite(), thrown(PLAY)
     told, early = at(PLAY, of.forward_frame), at(PLAY, of.forward_frame - 1)
-    async with following(suite) as live:
-        with live.watched("") as watcher:
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
             suite.update(replace(early, forward_pass=told.forward_pass))
             await asyncio.sleep(0.05)
             assert suite.asked == []
@@ -161,8 +163,12 @@ async def test_samples_that_come_after_the_news_of_the_throw_are_waited_for() ->
 
 async def test_watchers_share_one_computation_and_each_gets_its_own_game() -> None:
     suite, of = Suite(), thrown(PLAY)
-    async with following(suite) as live:
-        with live.watched("") as first, live.watched(GAME.game.name) as second, live.watched("games/other") as other:
+    async with following(suite) as watchers:
+        with (
+            watchers.watched("") as first,
+            watchers.watched(GAME.game.game_id) as second,
+            watchers.watched("other") as other,
+        ):
             suite.update(at(PLAY, of.arrived_frame))
             assert (await until(first, arrived))[-1] == (await until(second, arrived))[-1]
             assert other.read() == []
@@ -171,11 +177,11 @@ async def test_watchers_share_one_computation_and_each_gets_its_own_game() -> No
 
 async def test_nothing_is_computed_where_nobody_watches() -> None:
     suite = Suite()
-    async with following(suite) as live:
+    async with following(suite) as watchers:
         suite.update(at(PLAY, thrown(PLAY).arrived_frame))
         while not suite.news.empty():
             await asyncio.sleep(0)
-        with live.watched("") as watcher:
+        with watchers.watched("") as watcher:
             suite.update(at(PASSES[1], thrown(PASSES[1]).arrived_frame))
             await until(watcher, arrived)
     assert {play.name for _, play in suite.asked} == {PASSES[1].name}
@@ -184,8 +190,8 @@ async def test_nothing_is_computed_where_nobody_watches() -> None:
 async def test_a_play_that_cannot_be_told_of_and_an_ingest_that_is_away_stop_nothing() -> None:
     suite, (bad, good) = Suite(), PASSES[:2]
     suite.broken = bad.name
-    async with following(suite) as live:
-        with live.watched("") as watcher:
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
             suite.update(at(bad, thrown(bad).arrived_frame))
             suite.news.put_nowait(Unavailable("UPSTREAM_UNAVAILABLE", "it does not answer"))
             suite.update(at(good, thrown(good).arrived_frame))
@@ -197,8 +203,8 @@ async def test_another_target_is_told_of_anew() -> None:
     suite, of = Suite(), thrown(PLAY)
     told = at(PLAY, of.forward_frame)
     other = next(each for each in PLAY.eligible_receivers() if each.participant_id != of.target_id)
-    async with following(suite) as live:
-        with live.watched("") as watcher:
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
             for target in ("", of.target_id, other.participant_id):
                 suite.update(replace(told, forward_pass=replace(thrown(told), target_id=target)))
                 known = (await until(watcher, decided))[-1]
@@ -224,8 +230,8 @@ async def test_a_frame_that_is_there_in_part_is_not_rated() -> None:
     play = at(PLAY, of.forward_frame - 4)
     last = np.flatnonzero(play.samples.frame == of.forward_frame - 4)
     part = replace(play, samples=play.samples.take(np.setdiff1d(np.arange(len(play.samples)), last[3:])))
-    async with following(suite) as live:
-        with live.watched("") as watcher:
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
             suite.update(replace(part, events=(Event("ball_snap", 11),)))
             [known] = await until(watcher, lambda known: known.moment is Moment.PRE_THROW)
     assert known.frame == of.forward_frame - 5
