@@ -56,7 +56,7 @@ def of_live_play(known: Known) -> pb.WatchStatisticsResponse:
     return wire.view(pb.WatchStatisticsResponse)(
         play=known.play,
         revision=known.revision,
-        moment=_MOMENTS[known.moment],  # type: ignore[arg-type]
+        moment=_MOMENTS[known.moment],
         frame=known.frame,
         decision=decision(known.decision) if known.decision else None,
         target_id=known.target_id,

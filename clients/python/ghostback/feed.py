@@ -1,5 +1,6 @@
 """Plays as a feed sends them: the roster, the tags in order of capture, then how it ended."""
 
+import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
@@ -18,23 +19,60 @@ def batches(play: Play, seconds: float = 1.0) -> Iterator[Samples]:
         yield samples.take(rows)
 
 
-async def stream(client: Client, plays: Iterable[Play], seconds: float = 1.0) -> AsyncIterator[Acknowledgement]:
+def known_at(play: Play, frame: int) -> Play:
+    """A play that is over as it is known while it is live, at a frame."""
+    thrown = play.forward_pass
+    if thrown and thrown.forward_frame <= frame:
+        arrived = thrown.arrived_frame if thrown.arrived_frame <= frame else 0
+        thrown = replace(thrown, outcome=None, arrived_frame=arrived)
+    else:
+        thrown = None
+    return replace(
+        play,
+        state=PlayState.LIVE,
+        description="",
+        events=tuple(event for event in play.events if event.frame <= frame),
+        forward_pass=thrown,
+        samples=play.samples.take(play.samples.frame <= frame),
+    )
+
+
+async def stream(
+    client: Client, plays: Iterable[Play], seconds: float = 1.0, speed: float = 0.0
+) -> AsyncIterator[Acknowledgement]:
     """Send plays over one stream, some seconds of a play in a batch; gives each batch's acknowledgement.
 
     A play's roster is there before its tags, and it is completed once all of them are on disk. The stream
     goes on by itself after a broken connection.
+
+    Args:
+        client: to whom.
+        plays: plays that are over.
+        seconds: of a play in a batch, at least a frame.
+        speed: 0 sends as fast as it is taken; 1 as fast as it happened, 2 twice as fast, and then events and the pass
+            are told when they happen.
     """
     last_batch_of: dict[int, Play] = {}
+    clock = asyncio.get_running_loop().time
 
     async def feed() -> AsyncIterator[tuple[str, Samples]]:
         sequence = 0
         for play in plays:
-            await client.update_play(replace(play, state=PlayState.LIVE, events=(), forward_pass=None))
+            known = known_at(play, -1)
+            await client.update_play(known)
             parts = list(batches(play, seconds))
             last_batch_of[sequence + len(parts) - 1] = play
+            began = clock() - parts[0].frame[-1] / play.sample_rate / speed if speed and parts else 0.0
             for part in parts:
+                last = int(part.frame[-1])
+                if speed:
+                    await asyncio.sleep(began + last / play.sample_rate / speed - clock())
                 yield play.name, part
                 sequence += 1
+                now = known_at(play, last)
+                if speed and (now.events, now.forward_pass) != (known.events, known.forward_pass):
+                    await client.update_play(now)
+                    known = now
 
     async for acknowledgement in client.stream_tags(feed(), stream=uuid.uuid4().hex):
         if acknowledgement.sequence in last_batch_of:

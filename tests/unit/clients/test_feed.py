@@ -1,9 +1,11 @@
 """Plays as feeds send them."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from ghostback import feed
-from ghostback.play import Samples
+from ghostback.play import PlayState, Samples
 from simulator.game import simulate_game
 
 
@@ -15,3 +17,19 @@ def test_every_sample_is_sent_once_in_order_of_capture_a_second_at_a_time() -> N
     assert sent.sorted_by_frame() == play.samples.sorted_by_frame()
     assert all(np.ptp(part.frame) < play.sample_rate for part in parts)
     assert len(parts) == len(np.unique(play.samples.frame // 10))
+
+
+def test_a_live_play_is_known_up_to_a_frame_and_no_further() -> None:
+    play = next(play for play in simulate_game(81, 12).plays if play.forward_pass)
+    thrown = play.forward_pass
+    assert thrown
+    before, in_air, arrived = (
+        feed.known_at(play, frame)
+        for frame in (thrown.forward_frame - 1, thrown.arrived_frame - 1, thrown.arrived_frame)
+    )
+    assert before.forward_pass is None
+    assert [event.name for event in before.events] == ["ball_snap"]
+    assert in_air.forward_pass == replace(thrown, outcome=None, arrived_frame=0)
+    assert arrived.forward_pass == replace(thrown, outcome=None)
+    assert arrived.samples.frame.max() == thrown.arrived_frame
+    assert (arrived.state, arrived.description) == (PlayState.LIVE, "")

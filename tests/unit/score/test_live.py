@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghostback.play import Event, Pass, Play, PlayState
+from ghostback import feed
+from ghostback.play import Event, Pass, Play
 from services.common.errors import FailedPrecondition, Unavailable
 from services.score import trajectories
 from services.score.decisions import DRAWS, Options
@@ -27,19 +28,6 @@ PLAY = PASSES[0]
 def thrown(play: Play) -> Pass:
     assert play.forward_pass
     return play.forward_pass
-
-
-def at(play: Play, frame: int) -> Play:
-    """The play as a feed has it at a frame."""
-    told = thrown(play)
-    arrived = told.arrived_frame if told.arrived_frame <= frame else 0
-    return replace(
-        play,
-        state=PlayState.LIVE,
-        events=tuple(event for event in play.events if event.frame <= frame),
-        forward_pass=replace(told, outcome=None, arrived_frame=arrived) if told.forward_frame <= frame else None,
-        samples=play.samples.take(play.samples.frame <= frame),
-    )
 
 
 class Suite(Forecasts):
@@ -117,11 +105,11 @@ async def test_a_play_is_told_of_before_the_throw_at_it_and_at_arrival() -> None
     suite, of = Suite(), thrown(PLAY)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(at(PLAY, of.forward_frame - 5))
+            suite.update(feed.known_at(PLAY, of.forward_frame - 5))
             [before] = await until(watcher, lambda known: known.moment is Moment.PRE_THROW)
-            suite.update(at(PLAY, of.forward_frame))
+            suite.update(feed.known_at(PLAY, of.forward_frame))
             throw = (await until(watcher, decided))[-1]
-            suite.update(at(PLAY, of.arrived_frame))
+            suite.update(feed.known_at(PLAY, of.arrived_frame))
             [arrival] = await until(watcher, arrived)
     assert (before.frame, before.target_id, before.completion) == (of.forward_frame - 5, "", None)
     assert before.decision
@@ -140,7 +128,7 @@ async def test_at_the_throw_nothing_is_asked_of_what_came_later() -> None:
     suite, of = Suite(), thrown(PLAY)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(at(PLAY, of.arrived_frame))
+            suite.update(feed.known_at(PLAY, of.arrived_frame))
             await until(watcher, arrived)
     asked = [play for what, play in suite.asked if what in ("at_throw", "options")]
     assert asked
@@ -151,7 +139,7 @@ async def test_at_the_throw_nothing_is_asked_of_what_came_later() -> None:
 
 async def test_samples_that_come_after_the_news_of_the_throw_are_waited_for() -> None:
     suite, of = Suite(), thrown(PLAY)
-    told, early = at(PLAY, of.forward_frame), at(PLAY, of.forward_frame - 1)
+    told, early = feed.known_at(PLAY, of.forward_frame), feed.known_at(PLAY, of.forward_frame - 1)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
             suite.update(replace(early, forward_pass=told.forward_pass))
@@ -169,7 +157,7 @@ async def test_watchers_share_one_computation_and_each_gets_its_own_game() -> No
             watchers.watched(GAME.game.game_id) as second,
             watchers.watched("other") as other,
         ):
-            suite.update(at(PLAY, of.arrived_frame))
+            suite.update(feed.known_at(PLAY, of.arrived_frame))
             assert (await until(first, arrived))[-1] == (await until(second, arrived))[-1]
             assert other.read() == []
     assert [what for what, _ in suite.asked] == ["at_throw", "options", "arrival"]
@@ -178,11 +166,11 @@ async def test_watchers_share_one_computation_and_each_gets_its_own_game() -> No
 async def test_nothing_is_computed_where_nobody_watches() -> None:
     suite = Suite()
     async with following(suite) as watchers:
-        suite.update(at(PLAY, thrown(PLAY).arrived_frame))
+        suite.update(feed.known_at(PLAY, thrown(PLAY).arrived_frame))
         while not suite.news.empty():
             await asyncio.sleep(0)
         with watchers.watched("") as watcher:
-            suite.update(at(PASSES[1], thrown(PASSES[1]).arrived_frame))
+            suite.update(feed.known_at(PASSES[1], thrown(PASSES[1]).arrived_frame))
             await until(watcher, arrived)
     assert {play.name for _, play in suite.asked} == {PASSES[1].name}
 
@@ -192,16 +180,16 @@ async def test_a_play_that_cannot_be_told_of_and_an_ingest_that_is_away_stop_not
     suite.broken = bad.name
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(at(bad, thrown(bad).arrived_frame))
+            suite.update(feed.known_at(bad, thrown(bad).arrived_frame))
             suite.news.put_nowait(Unavailable("UPSTREAM_UNAVAILABLE", "it does not answer"))
-            suite.update(at(good, thrown(good).arrived_frame))
+            suite.update(feed.known_at(good, thrown(good).arrived_frame))
             seen = await until(watcher, arrived)
     assert {known.play for known in seen} == {good.name}
 
 
 async def test_another_target_is_told_of_anew() -> None:
     suite, of = Suite(), thrown(PLAY)
-    told = at(PLAY, of.forward_frame)
+    told = feed.known_at(PLAY, of.forward_frame)
     other = next(each for each in PLAY.eligible_receivers() if each.participant_id != of.target_id)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
@@ -222,12 +210,12 @@ async def test_a_slow_watcher_has_the_latest_of_each_play_and_moment_and_no_more
 
 def test_a_ball_in_the_air_has_no_trajectories_to_score() -> None:
     with pytest.raises(FailedPrecondition, match="still in the air"):
-        trajectories.actual(at(PLAY, thrown(PLAY).forward_frame))
+        trajectories.actual(feed.known_at(PLAY, thrown(PLAY).forward_frame))
 
 
 async def test_a_frame_that_is_there_in_part_is_not_rated() -> None:
     suite, of = Suite(), thrown(PLAY)
-    play = at(PLAY, of.forward_frame - 4)
+    play = feed.known_at(PLAY, of.forward_frame - 4)
     last = np.flatnonzero(play.samples.frame == of.forward_frame - 4)
     part = replace(play, samples=play.samples.take(np.setdiff1d(np.arange(len(play.samples)), last[3:])))
     async with following(suite) as watchers:
