@@ -98,7 +98,10 @@ async def _rate(arguments: argparse.Namespace) -> list[Rated]:
             thrown += [play for play in simulate_game(seed, 150).plays if play.forward_pass]
             progress.advance(task)
         hypothetical = Hypothetical(thrown)
-        async with suite.running(Path(folder), arguments.triton) as running, Client(running.addresses, 60) as client:
+        async with (
+            suite.running(Path(folder), arguments.triton, keep_statistics=False) as running,
+            Client(running.addresses, 60) as client,
+        ):
             task = progress.add_task("games", total=arguments.games)
             for seed in SEEDS[: arguments.games]:
                 game = await asyncio.to_thread(simulate_game, seed, 150)

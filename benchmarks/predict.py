@@ -76,7 +76,10 @@ async def _measure(seconds: float, rounds: int, triton_environment: Path) -> dic
     game = simulate_game(1, 60)
     passes = [play for play in game.plays if play.forward_pass]
     with tempfile.TemporaryDirectory() as folder:
-        async with suite.running(Path(folder), triton_environment) as running, Client(running.addresses) as client:
+        async with (
+            suite.running(Path(folder), triton_environment, keep_statistics=False) as running,
+            Client(running.addresses) as client,
+        ):
             bare = triton_grpc.InferenceServerClient(running.triton)
             loads = await _loads(client, bare, passes, seconds, rounds)
             paced = await _paced(client, passes, rounds * seconds)

@@ -76,7 +76,10 @@ async def _suite(endpoint: str, ratio: str, triton: Path) -> AsyncIterator[tuple
     game = simulate_game(1, 4)
     play = next(play for play in game.plays if play.forward_pass)
     with tempfile.TemporaryDirectory() as folder, mock.patch.dict(os.environ, variables):
-        async with suite.running(Path(folder), triton) as running, Client(running.addresses) as client:
+        async with (
+            suite.running(Path(folder), triton, keep_statistics=False) as running,
+            Client(running.addresses) as client,
+        ):
             await client.update_game(game.game)
             async for _ in feed.stream(client, game.plays):
                 pass

@@ -110,7 +110,10 @@ async def _suite(folder: Path, triton: Path, security: Security) -> AsyncIterato
     tls = security.tls
     files = {"CERTIFICATE": tls.certificate, "KEY": tls.key, "CA": tls.ca} if tls else {}
     with mock.patch.dict(os.environ, {f"GHOSTBACK_TLS_{name}": str(file) for name, file in files.items()}):
-        async with suite.running(folder, triton) as running, Client(running.addresses, security=security) as client:
+        async with (
+            suite.running(folder, triton, keep_statistics=False) as running,
+            Client(running.addresses, security=security) as client,
+        ):
             for _ in range(WARM_UP):
                 await client.predict.PredictTensors(_request(1), timeout=30)
             yield running.addresses, security, client

@@ -110,7 +110,10 @@ async def _run(arguments: argparse.Namespace, console: Console) -> list[Story]:
         Story("worse", "A worse version is rolled back by the truth", pb.ROLLOUT_STATE_ROLLED_BACK),
         Story("crashing", "A version that crashes harms nobody", pb.ROLLOUT_STATE_ROLLED_BACK),
     ]
-    async with suite.running(out / "state", arguments.triton) as running, Client(running.addresses) as client:
+    async with (
+        suite.running(out / "state", arguments.triton, keep_statistics=False) as running,
+        Client(running.addresses) as client,
+    ):
         plays = _played(client, games)
         await _put_into_service(client, OLD)
         for story in stories:

@@ -52,12 +52,13 @@ class Suite:
 
 
 @asynccontextmanager
-async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite]:
+async def running(folder: Path, triton_environment: Path, keep_statistics: bool = True) -> AsyncIterator[Suite]:
     """Start everything, each on a free port; stop everything at the end.
 
     Args:
         folder: where the suite keeps its databases, its model repository and its logs. One suite a folder.
         triton_environment: virtual environment with the Triton server (`make setup` makes it).
+        keep_statistics: whether score computes the statistics of every play that is completed.
 
     Raises:
         SuiteError: another suite runs in the folder, or a part did not start.
@@ -87,6 +88,7 @@ async def running(folder: Path, triton_environment: Path) -> AsyncIterator[Suite
                 "--ingest={ingest}",
                 "--predict={predict}",
                 f"--database-url=sqlite:///{folder / 'score.db'}",
+                f"--keep-statistics={str(keep_statistics).lower()}",
             ],
         }.items():
             arguments = [flag.format(**known) for flag in flags]

@@ -46,6 +46,10 @@ class ScoreSettings(ServiceSettings):
             "postgresql+psycopg://USER@HOST/NAME; sqlite:// forgets them at the end."
         ),
     ] = "sqlite://"
+    keep_statistics: Annotated[
+        bool,
+        Field(description="Compute the statistics of every play as it is completed or corrected, and keep them."),
+    ] = True
 
 
 @asynccontextmanager
@@ -61,14 +65,19 @@ async def start(settings: ScoreSettings) -> AsyncIterator[server.Services]:
     watchers = Watchers(store)
     following = [
         asyncio.create_task(Judge(upstreams, settings.judge_seconds).run()),
-        asyncio.create_task(Statistician(upstreams, store, _RETRY_SECONDS).run()),
         asyncio.create_task(Live(upstreams, watchers, _RETRY_SECONDS).run()),
         asyncio.create_task(watchers.run()),
     ]
+    if settings.keep_statistics:
+        following.append(asyncio.create_task(Statistician(upstreams, store, _RETRY_SECONDS).run()))
     yield [
         Service(SCORE_SERVICE, ScoreServicer(ingest, upstreams, operations)),
         Service(OPERATION_SERVICE, OperationServicer(operations)),
-        Service(STATISTICS_SERVICE, StatisticsServicer(store, watchers), partial(asyncio.to_thread, store.check)),
+        Service(
+            STATISTICS_SERVICE,
+            StatisticsServicer(ingest, upstreams, store, watchers),
+            partial(asyncio.to_thread, store.check),
+        ),
     ]
     for task in following:
         task.cancel()

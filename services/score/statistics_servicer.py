@@ -6,16 +6,17 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
-import grpc
 from google.protobuf.message import Message
 
 from ghostback import wire
 from ghostback.score.v1 import statistics_service_pb2 as pb
-from services.common import paging, requests
+from services.common import paging, plays, requests
 from services.common.errors import InvalidInput, Violation
-from services.score import leaderboards, statistics_messages
+from services.common.upstream import Upstream
+from services.score import decisions, leaderboards, points, statistics, statistics_messages
 from services.score.leaderboards import By, Leader, Order, Selection
 from services.score.store import KeptPlay, KeptStatistic, Store
+from services.score.upstreams import Upstreams
 from services.score.watchers import Watchers
 
 STATISTICS_SERVICE = pb.DESCRIPTOR.services_by_name["StatisticsService"]
@@ -33,17 +34,34 @@ _ORDER = re.compile(rf"({'|'.join(Order)})( asc)?")
 class StatisticsServicer:
     """Computes statistics, and tells of those that are kept."""
 
-    def __init__(self, store: Store, watchers: Watchers) -> None:
+    def __init__(self, ingest: Upstream, upstreams: Upstreams, store: Store, watchers: Watchers) -> None:
+        self._ingest = ingest
+        self._upstreams = upstreams
         self._store = store
         self._watchers = watchers
 
     async def RateDecision(self, request: pb.RateDecisionRequest, context: Any) -> Message:
-        """Rate the passer's decision."""
-        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not there yet")
+        """Rate the passer's decision, at the release or at frames before it."""
+        requests.at_most(request, frames=64)
+        play = await plays.resolve(request.source, self._ingest)
+        rated, versions = await decisions.rate(play, request.frames, self._upstreams)
+        return wire.view(pb.RateDecisionResponse)(
+            points_profile=f"pointsProfiles/{points.PROFILE}",
+            model_versions=versions,
+            decisions=map(statistics_messages.decision, rated),
+        )
 
     async def ComputeStatistics(self, request: pb.ComputeStatisticsRequest, context: Any) -> Message:
-        """Compute the statistics of one play."""
-        return await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not there yet")
+        """Compute the statistics of one play, and keep nothing."""
+        if request.source.WhichOneof("source") == "name":
+            requests.play_ids(request.source.name, "source.name")
+            play, revision = await self._upstreams.revised(request.source.name)
+        else:
+            play, revision = await plays.resolve(request.source, self._ingest), request.source.play.revision
+        found = await statistics.of_play(play, self._upstreams)
+        return wire.view(pb.ComputeStatisticsResponse)(
+            statistics=[statistics_messages.statistic(play.name, revision, each) for each in found]
+        )
 
     async def ListStatistics(self, request: pb.ListStatisticsRequest, context: Any) -> Message:
         """List the statistics that are kept of a game or a play, a page at a time."""
@@ -67,7 +85,8 @@ class StatisticsServicer:
         size, least, by, ascending = paging.page_size(request.page_size), request.min_attempts or 1, *order.groups()
         scope = f"ListLeaders {selection} {least} {order.group()}"
         as_of, _, start = paging.read_token(scope, request.page_token).partition(" ")
-        sequence, first = int(as_of or await asyncio.to_thread(self._store.latest)), int(start or 0)
+        sequence = int(as_of) if as_of else await asyncio.to_thread(self._store.latest)
+        first = int(start or 0)
         sums = await asyncio.to_thread(self._store.sums, selection, sequence)
         board = leaderboards.rank(sums, least, Order(by), bool(ascending))
         more = len(board.leaders) > first + size
@@ -125,7 +144,7 @@ def _selection(request: pb.ListLeadersRequest) -> Selection:
     )
 
 
-def _kept(known: KeptStatistic) -> Message:
+def _kept(known: KeptStatistic) -> pb.Statistic:
     message = statistics_messages.statistic(known.play, known.revision, known.statistic)
     message.create_time.FromDatetime(known.created)
     if known.superseded:
@@ -133,7 +152,7 @@ def _kept(known: KeptStatistic) -> Message:
     return message
 
 
-def _leader(leader: Leader) -> Message:
+def _leader(leader: Leader) -> pb.Leader:
     low, high = leader.interval or (None, None)
     return wire.view(pb.Leader)(
         rank=leader.rank,

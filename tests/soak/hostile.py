@@ -66,7 +66,10 @@ async def run(folder: Path, seconds: float, attacks: list[str] | None = None) ->
     """
     names = attacks or list(ATTACKS)
     bouts: dict[str, Bout] = {}
-    async with suite.running(folder, TRITON_ENVIRONMENT) as running, Client(running.addresses, TIMEOUT) as client:
+    async with (
+        suite.running(folder, TRITON_ENVIRONMENT, keep_statistics=False) as running,
+        Client(running.addresses, TIMEOUT) as client,
+    ):
         await client.update_game(GAME.game)
         async for _ in feed.stream(client, GAME.plays):
             pass
