@@ -308,6 +308,77 @@ class Client:
         """
         return streams.watch_statistics(self.statistics.WatchStatistics, game, resume_token, self._patience)
 
+    async def list_statistics(
+        self, parent: str, superseded: bool = False
+    ) -> AsyncIterator[statistics_service_pb2.Statistic]:
+        """The statistics that are kept of a game or a play, in the order in which they were computed.
+
+        Args:
+            parent: `games/{game}` or `games/{game}/plays/{play}`.
+            superseded: whether to list also those that others are in the place of.
+        """
+        request = wire.view(statistics_service_pb2.ListStatisticsRequest)(
+            parent=parent, superseded=superseded, page_size=1_000
+        )
+        while True:
+            response = await self.statistics.ListStatistics(request, timeout=self._timeout)
+            for statistic in response.statistics:
+                yield statistic
+            request.page_token = response.next_page_token
+            if not request.page_token:
+                return
+
+    async def list_leaders(
+        self,
+        kind: str,
+        group: str = "player",
+        *,
+        season: int = 0,
+        weeks: tuple[int, int] = (0, 0),
+        team_ids: Sequence[str] = (),
+        positions: Sequence[str] = (),
+        min_attempts: int = 1,
+        order_by: str = "",
+        page_size: int = 1_000,
+    ) -> AsyncIterator[statistics_service_pb2.ListLeadersResponse]:
+        """Players, teams or positions ranked by a statistic, page by page; all pages are of the state at the first.
+
+        `ghostback.leaders` makes tables of them.
+
+        Args:
+            kind: what to rank by: `completion`, `catch`, `yards-after-catch`, `decision`, `separation`, `coverage`.
+            group: what to rank: `player`, `team` or `position`.
+            season: only this one; 0 means all.
+            weeks: the first and the last that count; 0 means that there is no such limit.
+            team_ids: teams whose players count; all when empty.
+            positions: positions that count; all when empty.
+            min_attempts: the fewest to be listed.
+            order_by: `shrunk_mean` (the default), `mean`, `total` or `attempts`, with ` asc` for the least first.
+            page_size: leaders on a page.
+
+        Raises:
+            ValueError: there is no such kind or group.
+        """
+        first_week, last_week = weeks
+        request = wire.view(statistics_service_pb2.ListLeadersRequest)(
+            kind=statistics_service_pb2.StatisticKind.Value(f"STATISTIC_KIND_{kind.upper().replace('-', '_')}"),
+            group=statistics_service_pb2.LeaderGroup.Value(f"LEADER_GROUP_{group.upper()}"),
+            season=season,
+            first_week=first_week,
+            last_week=last_week,
+            team_ids=team_ids,
+            positions=positions,
+            min_attempts=min_attempts,
+            order_by=order_by,
+            page_size=page_size,
+        )
+        while True:
+            response = await self.statistics.ListLeaders(request, timeout=self._timeout)
+            yield response
+            request.page_token = response.next_page_token
+            if not request.page_token:
+                return
+
     async def evaluate_model(
         self,
         game: str,

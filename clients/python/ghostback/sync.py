@@ -117,6 +117,8 @@ class SyncClient:
     predict_tensors = _call(Client.predict_tensors)
     score_actual = _call(Client.score_actual)
     score_ghosts = _call(Client.score_ghosts)
+    list_statistics = _items(Client.list_statistics)
+    list_leaders = _items(Client.list_leaders)
     evaluate_model = _items(Client.evaluate_model)
 
     def stream_tags(self, batches: Iterable[tuple[str, Samples]], stream: str = "") -> Iterator[Acknowledgement]:

@@ -20,6 +20,7 @@ COMMANDS = {
     "predict": ("predict", "Draw the ghosts of a play. Example: ghostback predict 2024091500/55 --what-ifs"),
     "outcomes": ("outcomes", "How passes end. Example: ghostback outcomes 2024091500/55 --what-ifs"),
     "decision": ("decision", "What each pass was worth. Example: ghostback decision 2024091500/55"),
+    "leaders": ("leaders", "Who leads by a statistic. Example: ghostback leaders completion --position QB"),
     "score": ("score", "Score plays and models. Example: ghostback score play 2024091500/55"),
     "models": ("models", "Model plugins and their versions. Example: ghostback models list"),
     "rollout": ("rollout", "Versions that earn their plays. Example: ghostback rollout start policy.yaml"),
