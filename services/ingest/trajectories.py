@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
-from scipy.signal import savgol_filter
 
 from ghostback.play import Samples
 from services.ingest import rules
@@ -20,6 +20,9 @@ from services.ingest.rules import Roster, Tags
 from services.ingest.swaps import swapped_with
 
 _SMOOTHED_OVER = 7
+_PARABOLA = np.vander(np.arange(_SMOOTHED_OVER), 3)
+_SMOOTHER = _PARABOLA @ np.linalg.pinv(_PARABOLA)
+"""(7, 7): from values in a row to the parabola's through them."""
 _FAST = 2.0
 _FAST_STEPS = 20
 _ANGLES = ("orientation", "direction")
@@ -218,8 +221,16 @@ def _fill(own: Samples, gaps: Sequence[Repair]) -> Samples:
         if inside.any() and len(run) >= _SMOOTHED_OVER:
             at = np.searchsorted(whole.frame[run], frames[inside])
             for column in ("x", "y"):
-                getattr(made, column)[inside] = savgol_filter(getattr(whole, column)[run], _SMOOTHED_OVER, 2)[at]
+                getattr(made, column)[inside] = _smoothed(getattr(whole, column)[run])[at]
     return made
+
+
+def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Savitzky and Golay's filter: each value from the parabola through those around it, the outermost at the ends."""
+    places = np.arange(len(values))
+    first = np.clip(places - _SMOOTHED_OVER // 2, 0, len(values) - _SMOOTHED_OVER)
+    weights: NDArray[np.float64] = _SMOOTHER[places - first]
+    return (weights * sliding_window_view(values, _SMOOTHED_OVER)[first]).sum(axis=1)
 
 
 def _runs(tags: NDArray[np.uint64], frames: NDArray[np.int32], reason: Reason) -> list[Repair]:

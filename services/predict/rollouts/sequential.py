@@ -21,7 +21,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
 from scipy.special import betaln, xlog1py, xlogy
 
 from services.predict.rollouts.tally import Pairs
@@ -48,6 +47,8 @@ def share(successes: int, n: int, alpha: float) -> Interval:
 
 def _least_chance(successes: int, n: int, alpha: float) -> float:
     """Least chance of a success that the evidence does not refute."""
+    from scipy.optimize import brentq
+
     if not successes:
         return 0.0
 
