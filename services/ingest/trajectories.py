@@ -229,8 +229,8 @@ def _smoothed(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Savitzky and Golay's filter: each value from the parabola through those around it, the outermost at the ends."""
     places = np.arange(len(values))
     first = np.clip(places - _SMOOTHED_OVER // 2, 0, len(values) - _SMOOTHED_OVER)
-    weights: NDArray[np.float64] = _SMOOTHER[places - first]
-    return (weights * sliding_window_view(values, _SMOOTHED_OVER)[first]).sum(axis=1)
+    windows = sliding_window_view(values, _SMOOTHED_OVER)[first]
+    return np.asarray(np.einsum("ij,ij->i", _SMOOTHER[places - first], windows))
 
 
 def _runs(tags: NDArray[np.uint64], frames: NDArray[np.int32], reason: Reason) -> list[Repair]:
