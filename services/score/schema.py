@@ -39,7 +39,10 @@ class KeptPlayRow(Base):
 
 
 class StatisticRow(Base):
-    """A statistic of a kept play; `value` in whole ten-thousandths of the kind's unit."""
+    """A statistic of a kept play; `value` in whole ten-thousandths of the kind's unit.
+
+    `player_id` is the league's, where the participant has one.
+    """
 
     __tablename__ = "statistics"
     __table_args__ = (Index("statistics_by_play", "sequence"), Index("statistics_by_kind", "kind"))
@@ -48,6 +51,7 @@ class StatisticRow(Base):
     sequence: Mapped[int] = mapped_column(ForeignKey("kept_plays.sequence"))
     kind: Mapped[str]
     participant_id: Mapped[str]
+    player_id: Mapped[str]
     display_name: Mapped[str]
     team_id: Mapped[str]
     position: Mapped[str]

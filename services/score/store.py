@@ -117,7 +117,7 @@ class Store:
             earlier = update(KeptPlayRow).filter_by(**key, superseded_by=None).where(KeptPlayRow.revision < revision)
             session.execute(earlier.values(superseded_by=row.sequence))
             if statistics:
-                session.execute(insert(StatisticRow), [_row(row.sequence, each) for each in statistics])
+                session.execute(insert(StatisticRow), [_row(row.sequence, play, each) for each in statistics])
 
     def of(self, game_id: str, play_id: str, superseded: bool, after: int, limit: int) -> list[KeptStatistic]:
         """Statistics in the order of keeping.
@@ -190,7 +190,7 @@ class Store:
         """
         who = (StatisticRow.display_name, StatisticRow.team_id, StatisticRow.position)
         column, *about = {
-            By.PLAYER: (StatisticRow.participant_id, *who),
+            By.PLAYER: (StatisticRow.player_id, *who),
             By.TEAM: (StatisticRow.team_id,),
             By.POSITION: (StatisticRow.position,),
         }[selection.by]
@@ -245,11 +245,13 @@ def _conditions(selection: Selection, as_of: int) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _row(sequence: int, known: Statistic) -> dict[str, Any]:
+def _row(sequence: int, play: Play, known: Statistic) -> dict[str, Any]:
+    who = play.participant(known.participant_id)
     return {
         "sequence": sequence,
         "kind": known.kind.value,
         "participant_id": known.participant_id,
+        "player_id": (who and who.league_player_id) or known.participant_id,
         "display_name": known.display_name,
         "team_id": known.team_id,
         "position": known.position,

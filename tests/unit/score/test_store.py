@@ -136,6 +136,19 @@ def test_sums_are_of_those_who_are_asked_for(store: Store) -> None:
     ]
 
 
+def test_a_player_is_known_by_the_leagues_id_in_every_game(store: Store) -> None:
+    passer, receiver = PLAYS[0].participants[0], PLAYS[0].participants[6]
+    known_by = {passer.participant_id: "00-0001", receiver.participant_id: ""}
+    people = tuple(
+        replace(each, league_player_id=known_by.get(each.participant_id, "")) for each in PLAYS[0].participants
+    )
+    named = [replace(ANN, participant_id=name) for name in known_by]
+    keep(store, replace(PLAYS[0], participants=people), 1, named)
+    keep(store, PLAYS[1], 1, [replace(ANN, participant_id="00-0001")])
+    found = store.sums(Selection(Kind.COMPLETION), store.latest())
+    assert {each.id: each.attempts for each in found} == {"00-0001": 2, receiver.participant_id: 1}
+
+
 def test_sums_of_a_moment_stay_what_they_were(store: Store) -> None:
     keep(store, PLAYS[0], 1, [ANN])
     then = store.latest()

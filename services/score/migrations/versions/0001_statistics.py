@@ -21,7 +21,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("game_id", "play_id", "revision"),
     )
     op.create_index("kept_plays_by_successor", "kept_plays", ["superseded_by"])
-    texts = ("kind", "participant_id", "display_name", "team_id", "position")
+    texts = ("kind", "participant_id", "player_id", "display_name", "team_id", "position")
     op.create_table(
         "statistics",
         sa.Column("id", _BIGINT, primary_key=True, autoincrement=True),
