@@ -21,9 +21,14 @@ class Breaker:
         self._failures = 0
         self._open_until = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the last calls were not answered, so that few are made until one is."""
+        return self._failures >= FAILURES
+
     def wait(self) -> float:
         """Seconds until the service may be called again; 0 where this call may go."""
-        if self._failures < FAILURES:
+        if not self.is_open:
             return 0
         now = self._clock()
         if now < self._open_until:

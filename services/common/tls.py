@@ -16,14 +16,23 @@ from ghostback.channels import Security, Tls
 from services.common.settings import ServiceSettings
 from services.common.watched import Watched
 
+_EXPIRES = prometheus_client.Gauge(
+    "ghostback_certificate_expiry_timestamp_seconds", "Until when the service's certificate is good.", ["file"]
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Pem:
-    """A server's certificate with those between it and its authority, its key, and the authorities it trusts."""
+    """A server's certificate with those between it and its authority, its key, and the authorities it trusts.
+
+    Attributes:
+        expires: Unix time, seconds, until which the certificate is good.
+    """
 
     certificate: bytes
     key: bytes
     ca: bytes | None
+    expires: float
 
 
 class ServerTls:
@@ -46,6 +55,7 @@ class ServerTls:
         self._ca = ca if callers == "certificate" else None
         paths = [certificate, key, *([self._ca] if self._ca else [])]
         self._pem = Watched(lambda: _read(certificate, key, self._ca), paths)
+        _EXPIRES.labels(str(certificate)).set_function(lambda: self._pem().expires)
 
     def credentials(self) -> grpc.ServerCredentials:
         """Credentials that show to each new connection what the files hold then."""
@@ -133,17 +143,17 @@ def _is_loopback(host: str) -> bool:
 
 
 def _read(certificate: Path, key: Path, ca: Path | None) -> Pem:
-    pem = Pem(certificate.read_bytes(), key.read_bytes(), ca.read_bytes() if ca else None)
+    shown, private, trusted = certificate.read_bytes(), key.read_bytes(), ca.read_bytes() if ca else None
     try:
-        own = x509.load_pem_x509_certificate(pem.certificate).public_key()
-        if load_pem_private_key(pem.key, None).public_key() != own:
+        own = x509.load_pem_x509_certificate(shown)
+        if load_pem_private_key(private, None).public_key() != own.public_key():
             raise ValueError("the key is of another certificate")
-        if pem.ca is not None:
-            x509.load_pem_x509_certificates(pem.ca)
+        if trusted is not None:
+            x509.load_pem_x509_certificates(trusted)
     except (TypeError, ValueError, UnsupportedAlgorithm) as error:
         files = ", ".join(str(path) for path in (certificate, key, ca) if path)
         raise ValueError(f"{files}: {error}") from None
-    return pem
+    return Pem(shown, private, trusted, own.not_valid_after_utc.timestamp())
 
 
 def _configuration(pem: Pem) -> grpc.ServerCertificateConfiguration:

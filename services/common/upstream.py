@@ -8,6 +8,7 @@ from typing import Any
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
+from prometheus_client import Gauge
 
 from ghostback import wire
 from ghostback.channels import Security, aio_channel
@@ -22,6 +23,12 @@ _MARGIN, _MOST_MARGIN = 0.1, 0.05
 
 _ENDING_SECONDS = 60.0
 """How long calls may take on a channel whose certificate was replaced."""
+
+_OPEN = Gauge(
+    "ghostback_circuit_open",
+    "1 where the last calls to another service were not answered, and until one is.",
+    ["upstream", "service"],
+)
 
 
 class Upstream:
@@ -40,6 +47,7 @@ class Upstream:
         self._connect(self._security())
         self._target = f"{name} at {address}"
         self._breaker = Breaker()
+        _OPEN.labels(name, service.full_name).set_function(lambda: self._breaker.is_open)
 
     def _connect(self, security: Security) -> None:
         self._shown = security

@@ -22,13 +22,13 @@ MODULE = "tests.integration.common.chassis_server"
 SERVICE = "ghostback.tracking.v1.OperationService"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
     async with running(MODULE) as started:
         yield started
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def channel(server: Server) -> AsyncIterator[grpc.aio.Channel]:
     async with grpc.aio.insecure_channel(server.address) as opened:
         yield opened
@@ -84,9 +84,10 @@ async def test_a_defect_tells_the_request_id_and_nothing_of_its_cause(
 
 
 async def test_calls_are_counted_by_method_and_code(server: Server, channel: grpc.aio.Channel) -> None:
-    await OperationServiceStub(channel).ListOperations(pb.ListOperationsRequest())
+    with pytest.raises(grpc.aio.AioRpcError):
+        await OperationServiceStub(channel).WaitOperation(pb.WaitOperationRequest(name="operations/none"))
     page = await asyncio.to_thread(lambda: urllib.request.urlopen(server.metrics).read().decode())
-    assert f'ghostback_grpc_calls_total{{code="OK",method="/{SERVICE}/ListOperations"}} 1.0' in page
+    assert f'ghostback_grpc_calls_total{{code="NOT_FOUND",method="/{SERVICE}/WaitOperation"}} 1.0' in page
 
 
 async def test_a_message_over_the_limit_is_refused() -> None:
@@ -99,23 +100,22 @@ async def test_a_message_over_the_limit_is_refused() -> None:
         assert large.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
-async def test_at_sigterm_a_call_in_flight_ends_well_and_new_ones_are_refused(
-    server: Server, channel: grpc.aio.Channel
-) -> None:
-    stub = OperationServiceStub(channel)
-    request = pb.WaitOperationRequest(name=await the_operation(stub), timeout=Duration(seconds=2))
-    in_flight = asyncio.ensure_future(stub.WaitOperation(request))
-    health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-    assert (await anext(aiter(health))).status == health_pb2.HealthCheckResponse.SERVING
-    server.process.send_signal(signal.SIGTERM)
-    assert (await anext(aiter(health))).status == health_pb2.HealthCheckResponse.NOT_SERVING
-    async with grpc.aio.insecure_channel(server.address) as late:
-        with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await OperationServiceStub(late).ListOperations(pb.ListOperationsRequest(), timeout=1)
-        assert refused.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
-    health.cancel()
-    assert not (await in_flight).operation.done
-    assert await server.process.wait() == 0
+async def test_at_sigterm_a_call_in_flight_ends_well_and_new_ones_are_refused() -> None:
+    async with running(MODULE) as server, grpc.aio.insecure_channel(server.address) as channel:
+        stub = OperationServiceStub(channel)
+        request = pb.WaitOperationRequest(name=await the_operation(stub), timeout=Duration(seconds=2))
+        in_flight = asyncio.ensure_future(stub.WaitOperation(request))
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await anext(aiter(health))).status == health_pb2.HealthCheckResponse.SERVING
+        server.process.send_signal(signal.SIGTERM)
+        assert (await anext(aiter(health))).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        async with grpc.aio.insecure_channel(server.address) as late:
+            with pytest.raises(grpc.aio.AioRpcError) as refused:
+                await OperationServiceStub(late).ListOperations(pb.ListOperationsRequest(), timeout=1)
+            assert refused.value.code() in {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
+        health.cancel()
+        assert not (await in_flight).operation.done
+        assert await server.process.wait() == 0
 
 
 async def test_a_port_in_use_is_told_in_one_sentence(server: Server, tmp_path: Path) -> None:

@@ -1,7 +1,9 @@
 """Who is let in, who is not, and what each is told."""
 
 import asyncio
+import re
 import ssl
+import time
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -268,7 +270,9 @@ async def test_health_and_the_contract_are_told_to_whoever_gets_through(tokens: 
         assert [each async for each in reflection.ServerReflectionInfo(iter([request]))]
 
 
-async def test_a_new_certificate_is_shown_without_a_restart_also_by_the_metrics_page(tmp_path: Path) -> None:
+async def test_a_new_certificate_is_shown_without_a_restart_also_by_the_metrics_page_which_tells_when_it_expires(
+    tmp_path: Path,
+) -> None:
     async with world(tmp_path, "token") as started:
         host, port = started.server.address.split(":")
         metrics_port = int(started.server.metrics.split(":")[2].split("/")[0])
@@ -288,7 +292,7 @@ async def test_a_new_certificate_is_shown_without_a_restart_also_by_the_metrics_
 
             await until(is_noticed)
             (tmp_path / "server.key").write_bytes(key)
-            started.authority.issue("server", "127.0.0.1")
+            started.authority.issue("server", "127.0.0.1", days=100)
             new = (tmp_path / "server.pem").read_text()
 
             async def is_new() -> bool:
@@ -300,7 +304,8 @@ async def test_a_new_certificate_is_shown_without_a_restart_also_by_the_metrics_
             assert (await calls.list()).operations
         trusting = ssl.create_default_context(cafile=started.authority.ca)
         page = await asyncio.to_thread(urllib.request.urlopen, started.server.metrics, context=trusting)
-        assert b"ghostback_grpc_calls_total" in page.read()
+        (expiry,) = re.findall(rb"certificate_expiry_timestamp_seconds\{.+\} (\S+)", page.read())
+        assert float(expiry) - time.time() > 99 * 86400
 
 
 async def test_a_changed_policy_and_changed_keys_hold_without_a_restart(tmp_path: Path) -> None:
