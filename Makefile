@@ -11,7 +11,7 @@ DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-rollout test lint types contract typescript up soak train study bench-ingest bench-predict bench-models bench-score bench-telemetry bench-tls bench-rollouts figures screen clean
+.PHONY: help setup demo demo-live demo-rollout test lint types contract typescript up soak train study bench-ingest bench-live bench-predict bench-models bench-score bench-telemetry bench-tls bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -37,6 +37,9 @@ setup: .venv/.suite .venv-triton/.ready ## Make the virtual environments
 
 demo: setup ## Run the whole chain on a simulated game, or on DATA=<folder>, and write a report
 	@$(BIN)/python -m demo $(if $(DATA),--data $(DATA))
+
+demo-live: setup ## Stream a simulated game as fast as it happens, and print a line for each thing that is known
+	@$(BIN)/python -m demo.live
 
 demo-rollout: setup .venv/.dev ## Roll out a better, a worse and a crashing version while simulated games are played
 	@$(BIN)/python -m demo.rollout
@@ -83,6 +86,9 @@ study: .venv/.dev ## Train every model with three seeds, as many at a time as th
 
 bench-ingest: .venv/.dev ## Send a season of samples to ingest, beside a bare stream, no server, and pandas
 	@$(BIN)/python -m benchmarks.ingest
+
+bench-live: setup .venv/.dev ## Time completion probabilities from the last tag of the throw, in 1 and 16 live games
+	@$(BIN)/python -m benchmarks.live
 
 bench-predict: setup ## Time PredictGhosts beside the model called directly
 	@$(BIN)/python -m benchmarks.predict
