@@ -74,6 +74,7 @@ class ModelServicer:
     async def UnloadModelVersion(self, request: pb.UnloadModelVersionRequest, context: Any) -> Message:
         """Unload one model version."""
         version = self._version(request.name)
+        self._router.check_unused(version)
         await self._model_server.unload(version)
         return wire.view(pb.UnloadModelVersionResponse)(model_version=_message(version))
 

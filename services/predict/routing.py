@@ -100,6 +100,20 @@ class Router:
         rollout = self._rollouts.get(model)
         return choose(self._registry, model, rollout.policy.arms.values() if rollout else ())
 
+    def check_unused(self, version: ModelVersion) -> None:
+        """Check that no active rollout needs a version.
+
+        Raises:
+            FailedPrecondition: one does; of its arms, those that were dropped are not needed.
+        """
+        rollout = self._rollouts.get(version.manifest.name)
+        if rollout is None:
+            return
+        for arm, needed in rollout.versions.items():
+            if needed == version.manifest.version and arm not in rollout.dropped:
+                why = f"{version.name} is arm {arm!r} of {rollout.name}, which is active; abort or promote it"
+                raise FailedPrecondition("ROLLOUT_IN_THE_WAY", why, rollout.name)
+
     def decide(self, model: str, keys: Mapping[RoutingKey, str], arm: str = "") -> Decision:
         """Who answers a call; stable where an arm's version is not ready here.
 

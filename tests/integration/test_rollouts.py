@@ -16,6 +16,7 @@ from deploy.triton.launcher import Triton
 from ghostback import wire
 from ghostback.client import Addresses, Client
 from ghostback.play import Play
+from ghostback.predict.v1 import predict_service_pb2 as predict_pb
 from ghostback.predict.v1 import rollout_service_pb2 as pb
 from simulator.game import simulate_game
 from tests.candidates import BETTER, CRASHING, MODEL, NOT_FINITE, REFUSED, SLOW, STABLE, install
@@ -94,6 +95,22 @@ async def shares(client: Client, play: Play, n: int = 60) -> dict[str, str]:
     keys = [f"games/1/plays/{i}" for i in range(n)]
     answers = [await ask(client, play, key) for key in keys]
     return {key: response.arm for key, (response, _) in zip(keys, answers, strict=True)}
+
+
+async def test_a_version_in_an_active_rollout_is_not_unloaded_and_one_in_none_is(client: Client) -> None:
+    async def unload(version: str) -> None:
+        request = predict_pb.UnloadModelVersionRequest(name=f"models/{MODEL}/versions/{version}")
+        await client.models.UnloadModelVersion(request, timeout=SECONDS)
+
+    rollout = await create(client)
+    for version in (STABLE, BETTER):
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await unload(version)
+        told = failure(refused.value)
+        assert (told.code, told.reason) == ("FAILED_PRECONDITION", "ROLLOUT_IN_THE_WAY")
+        assert rollout.name in told.message
+    await act(client, "AbortRollout", rollout.name)
+    await unload(BETTER)
 
 
 async def test_every_answer_names_version_arm_and_rollout_also_in_metadata(

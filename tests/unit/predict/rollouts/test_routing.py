@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from services.common.errors import InvalidInput
+from services.common.errors import FailedPrecondition, InvalidInput
 from services.predict.manifest import read
 from services.predict.registry import ModelVersion, Registry, State
 from services.predict.rollouts.policy import RoutingKey
@@ -90,3 +90,14 @@ def test_shadows_are_asked_besides_stable(registry: Registry) -> None:
     decision = router(registry, 100, mode="shadow").decide("ghosting", keys())
     assert (decision.arm, decision.candidate) == ("stable", None)
     assert [version.id for version in (decision.mirrors or {}).values()] == ["ghosting-2.1.0"]
+
+
+def test_a_version_that_an_active_rollout_gives_plays_to_is_in_use(registry: Registry) -> None:
+    made = router(registry)
+    for version, arm in (("2.0.0", "stable"), ("2.1.0", "candidate")):
+        with pytest.raises(FailedPrecondition, match=rf"arm '{arm}' of models/ghosting/rollouts/\d+, which is active"):
+            made.check_unused(registry.get("ghosting", version))
+    made.check_unused(registry.get("ghosting", "3.0.0"))
+    made.follow({"ghosting": "2.0.0"}, [rollout().model_copy(update={"dropped": {"candidate": "worse"}})])
+    made.check_unused(registry.get("ghosting", "2.1.0"))
+    Router(registry).check_unused(registry.get("ghosting", "2.0.0"))
