@@ -3,7 +3,7 @@
 import numpy as np
 
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind
-from services.features.measurements import Ghosts, defenders_at, line_of_scrimmage
+from services.features.measurements import Ghosts, Going, defenders_at, line_of_scrimmage
 from services.features.moment import Moment, Points
 from services.features.targets import Target, run_on
 
@@ -16,26 +16,27 @@ _NOBODY = 60.0
 """Yards to someone who is not there, and the most that is told."""
 
 
-def tensors(moment: Moment, ghosts: Ghosts) -> dict[str, Points]:
+def tensors(moment: Moment, going: Going, ghosts: Ghosts) -> dict[str, Points]:
     """Measurements (n_targets, 19), as the feature set names them.
 
     Args:
         moment: the pass.
-        ghosts: of defenders; one without goes as he went, or where that is not known on at his last velocity.
+        going: where defenders go without ghosts.
+        ghosts: of defenders.
 
     Raises:
         FailedPrecondition: the play does not tell the line of scrimmage.
     """
-    return {"measurements": np.array([_at_arrival(moment, target, ghosts) for target in moment.targets])}
+    return {"measurements": np.array([_at_arrival(moment, target, going, ghosts) for target in moment.targets])}
 
 
-def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
+def _at_arrival(moment: Moment, target: Target, going: Going, ghosts: Ghosts) -> list[float]:
     arrival = moment.feature_set.observed - 1 + target.air_steps
     ball, receiver = moment.turned(target.ball[arrival]), moment.turned(target.receiver[arrival])
     running = moment.direction * target.receiver_velocity[arrival - 1]
     line = moment.turned(np.array([line_of_scrimmage(moment), 0.0]))[0]
     caught_at = min(ball[0], GOAL_LINE)
-    places, velocities = defenders_at(moment, target, ghosts, arrival)
+    places, velocities = defenders_at(moment, target, going, ghosts)
     gaps = moment.turned(places.reshape(-1, 2)) - receiver
     closing = running - moment.direction * velocities.reshape(-1, 2)
     distance = np.linalg.norm(gaps, axis=1)

@@ -5,6 +5,7 @@ later public descriptions add.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,12 +21,34 @@ _STANDING = 0.2
 """Yards per second below which nobody goes anywhere."""
 
 
-def tensors(moment: Moment, ghosts: Ghosts) -> dict[str, Points]:
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Where the defenders go without ghosts: as they went, or where that is not known on at their last velocity.
+
+    Attributes:
+        place: (n_defenders, n_steps, 2) yards.
+        velocity: (n_defenders, n_steps, 2) yards per second.
+    """
+
+    place: Points
+    velocity: Points
+
+
+def going(moment: Moment) -> Going:
+    """Where the defenders of a moment go."""
+    each = [run_on(moment.tracks, row) for row in moment.rows(moment.defender_ids)]
+    shape = (len(each), len(moment.tracks.times), 2)
+    place, velocity = (np.array([way[i] for way in each]).reshape(shape) for i in range(2))
+    return Going(place, velocity)
+
+
+def tensors(moment: Moment, going: Going, ghosts: Ghosts) -> dict[str, Points]:
     """Measurements (n_targets, 10) of a live feature set, (n_targets, 12) of a retrospective one.
 
     Args:
         moment: the pass.
-        ghosts: of defenders; one without goes as he went, or where that is not known on at his last velocity.
+        going: where defenders go without ghosts.
+        ghosts: of defenders.
 
     Raises:
         FailedPrecondition: the play does not tell what is measured.
@@ -43,15 +66,17 @@ def tensors(moment: Moment, ghosts: Ghosts) -> dict[str, Points]:
         float(np.linalg.norm(velocity)),
         float(np.linalg.norm(defenders - place, axis=1).min()),
     ]
-    return {"measurements": np.array([thrown + _at_arrival(moment, target, ghosts) for target in moment.targets])}
+    return {
+        "measurements": np.array([thrown + _at_arrival(moment, target, going, ghosts) for target in moment.targets])
+    }
 
 
-def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
+def _at_arrival(moment: Moment, target: Target, going: Going, ghosts: Ghosts) -> list[float]:
     release = moment.feature_set.observed - 1
     arrival = release + target.air_steps
     ball, receiver = target.ball[arrival], target.receiver[arrival]
     running = target.receiver_velocity[arrival - 1]
-    defenders, velocities = defenders_at(moment, target, ghosts, arrival)
+    defenders, velocities = defenders_at(moment, target, going, ghosts)
     gaps = defenders - receiver
     nearest = int(np.linalg.norm(gaps, axis=1).argmin())
     gap, velocity = gaps[nearest], velocities[nearest]
@@ -72,20 +97,16 @@ def _at_arrival(moment: Moment, target: Target, ghosts: Ghosts) -> list[float]:
     return measured
 
 
-def defenders_at(moment: Moment, target: Target, ghosts: Ghosts, arrival: int) -> tuple[Points, Points]:
-    """Where the defenders are at the step of arrival, and their velocities: (n_defenders, 2) each."""
-    places, velocities = [], []
-    for name in moment.defender_ids:
-        row = moment.tracks.row(name)
-        place, velocity = run_on(moment.tracks, row)
+def defenders_at(moment: Moment, target: Target, going: Going, ghosts: Ghosts) -> tuple[Points, Points]:
+    """Where the defenders are at arrival, and their velocities: (n_defenders, 2) each."""
+    arrival = moment.feature_set.observed - 1 + target.air_steps
+    places, velocities = going.place[:, arrival].copy(), going.velocity[:, arrival].copy()
+    for i, name in enumerate(moment.defender_ids):
         if (ghost := ghosts.get((target.participant_id, name))) is not None:
             last = min(target.air_steps, len(ghost) - 1)
-            places.append(ghost[last])
-            velocities.append(moment.feature_set.rate * (ghost[last] - ghost[last - 1]))
-        else:
-            places.append(place[arrival])
-            velocities.append(velocity[arrival])
-    return np.array(places), np.array(velocities)
+            places[i] = ghost[last]
+            velocities[i] = moment.feature_set.rate * (ghost[last] - ghost[last - 1])
+    return places, velocities
 
 
 def _passer(moment: Moment) -> int:

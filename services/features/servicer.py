@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from services.common import names, paging, plays, requests
 from services.common.errors import DomainError, InvalidInput, Violation
 from services.common.operations import Operations, Report
 from services.common.upstream import Upstream
-from services.features import feature_sets, tensors
+from services.features import draws, feature_sets, tensors
 from services.features.library import Library
 from services.features.measurements import Ghosts
 from services.features.screening import catalogue, screened, table
@@ -39,6 +39,7 @@ _SETTINGS: dict[int, str] = {
     source_pb2.SETTING_RETROSPECTIVE: "retrospective",
     source_pb2.SETTING_LIVE: "live",
 }
+_MOST_DRAWS, _MOST_ALONE = 64, 32
 _STAGES = {stage: pb.ScreeningStage.Value(f"SCREENING_STAGE_{stage.name}") for stage in Stage}
 _VERDICTS = {verdict: pb.Verdict.Value(f"VERDICT_{verdict.name}") for verdict in Verdict}
 
@@ -135,26 +136,52 @@ class FeaturesServicer:
             raise
 
 
-def _ghosts(request: pb.ComputeFeaturesRequest, feature_set: feature_sets.FeatureSet) -> Ghosts:
-    """The ghosts of a request.
+def _ghosts(request: pb.ComputeFeaturesRequest, feature_set: feature_sets.FeatureSet) -> list[Ghosts]:
+    """The ghosts of a request, and as they are drawn anew or put into their place alone, where that is asked for.
 
     Raises:
-        InvalidInput: the feature set has no use for them, or for flights that are left out; a path is too short.
+        InvalidInput: the feature set has no use for them, or for flights that are left out; a path is too short, or
+            its covariance is of another length; they cannot be drawn, or put into their place alone.
     """
     wrong = []
     if request.ghosts and feature_set.row != "pass":
         wrong.append(Violation("ghosts", f"are not for {feature_set.id}, whose rows stand for a {feature_set.row}"))
     if request.before_flight and isinstance(feature_set, ScreenedSet):
         wrong.append(Violation("before_flight", f"is not for {feature_set.id}, a screened feature set"))
-    found = {}
+    if request.ghost_draws > _MOST_DRAWS:
+        wrong.append(Violation("ghost_draws", f"is {request.ghost_draws}, must be at most {_MOST_DRAWS}"))
+    if request.ghost_draws and not request.ghosts:
+        wrong.append(Violation("ghost_draws", f"is {request.ghost_draws}, and there are no ghosts"))
+    if request.ghosts_one_by_one:
+        wrong += _not_alone(request)
+    found, covariances = {}, {}
     for i, ghost in enumerate(request.ghosts):
         path = convert.path_from_message(ghost.path, f"ghosts[{i}].path")
         if len(path) < 2:
             wrong.append(Violation(f"ghosts[{i}].path", f"has {len(path)} points, must have 2 or more"))
-        found[ghost.target_id, ghost.defender_id] = path
+        key = ghost.target_id, ghost.defender_id
+        found[key] = path
+        if request.ghost_draws and ghost.HasField("covariance"):
+            covariances[key] = convert.covariance_from_message(ghost.covariance, f"ghosts[{i}].covariance")
+            if len(covariances[key]) != len(path):
+                told = f"has {len(covariances[key])} points, the path has {len(path)}"
+                wrong.append(Violation(f"ghosts[{i}].covariance", told))
     if wrong:
         raise InvalidInput("FIELD_INVALID", wrong)
-    return found
+    if request.ghosts_one_by_one:
+        return draws.one_by_one(found)
+    return [found, *draws.drawn(found, covariances, request.ghost_draws)]
+
+
+def _not_alone(request: pb.ComputeFeaturesRequest) -> Iterator[Violation]:
+    """Why ghosts cannot be put into their place alone."""
+    if not 0 < len(request.ghosts) <= _MOST_ALONE:
+        yield Violation("ghosts", f"has {len(request.ghosts)} entries, must have 1 to {_MOST_ALONE} one by one")
+    targets = {ghost.target_id for ghost in request.ghosts} | set(request.target_ids)
+    if len(targets) > 1:
+        yield Violation("ghosts_one_by_one", f"is for one target, there are {', '.join(sorted(targets))}")
+    if request.ghost_draws:
+        yield Violation("ghost_draws", f"is {request.ghost_draws}, must be 0 one by one")
 
 
 def _response(batch: tensors.FeatureBatch) -> Message:

@@ -17,7 +17,7 @@ SIDELINE_TOLERANCE = 1.0
 """Yards beyond the field's edge at which a defender's trajectory counts as having left it."""
 
 Tensor = NDArray[np.float32]
-_NO_GHOSTS: measurements.Ghosts = {}
+_NO_GHOSTS: Sequence[measurements.Ghosts] = ({},)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def compute(
     feature_set: FeatureSet,
     target_ids: Sequence[str] = (),
     defender_ids: Sequence[str] = (),
-    ghosts: measurements.Ghosts = _NO_GHOSTS,
+    ghosts: Sequence[measurements.Ghosts] = _NO_GHOSTS,
     before_flight: bool = False,
 ) -> FeatureBatch:
     """The tensors of a feature set for some targets and defenders of a play.
@@ -71,7 +71,7 @@ def compute(
         target_ids: participants to take as the target; empty means the actual one.
         defender_ids: defenders to compute for; empty means every defensive back, or every defender where rows stand
             for passes.
-        ghosts: where defenders go, for feature sets whose rows stand for passes.
+        ghosts: where defenders go, for feature sets whose rows stand for passes; rows are for each of these in turn.
         before_flight: whether every target is a what-if: nothing is taken from the flight of the ball, or from whom
             it flies to.
 
@@ -98,7 +98,9 @@ def compute(
     if feature_set.row == "pass":
         n, tensor_row, slot = 0, np.empty(0, np.intp), np.empty(0, np.intp)
         measure = catches if feature_set.name.startswith("yards-after-catch") else measurements
-        values = measure.tensors(moment, ghosts)
+        going = measurements.going(moment)
+        parts = [measure.tensors(moment, going, each) for each in ghosts]
+        values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     elif feature_set.row == "target":
         filled = scene.slots(moment)
         names = [p.participant_id if p else "" for p in filled]

@@ -16,7 +16,8 @@ from ghostback.tracking.v1 import source_pb2
 from services.common import identity, interceptor, requests
 from services.common.errors import InvalidInput, PermissionDenied, Violation
 from services.common.upstream import Upstream
-from services.predict.attempts import Attempted, Drawing, Forecasting, Running
+from services.predict.attempts import Attempted, Drawing, Features, Running
+from services.predict.forecasts import Draw, PassOutcomes, YardsAfterCatch
 from services.predict.registry import Registry
 from services.predict.rollouts.answering import Answering, Attempt
 from services.predict.rollouts.policy import RoutingKey
@@ -28,12 +29,18 @@ ARM_KEY = "x-ghostback-arm"
 ROUTING_KEY = "x-ghostback-routing-key"
 
 _DEFAULT_MODEL = "models/ghosting"
-_DEFAULT_OUTCOME_MODEL = "models/pass-outcome"
+_MOST_DRAWS = 64
 _GHOSTS = Counter("ghostback_ghosts_total", "Ghosts drawn, by arm and model version.", ["arm", "model_version"])
 _FORECASTS = Counter(
     "ghostback_pass_outcomes_total", "Outcomes of passes forecast, by arm and model version.", ["arm", "model_version"]
 )
+_RUNS = Counter(
+    "ghostback_yards_after_catch_total", "Runs after the catch forecast, by arm and version.", ["arm", "model_version"]
+)
 _MODEL_NAME = re.compile(r"models/([^/]+)(?:/versions/([^/]+))?")
+
+_Response = pb.PredictGhostsResponse | pb.PredictPassOutcomesResponse | pb.PredictYardsAfterCatchResponse
+_Forecast = pb.PredictPassOutcomesRequest | pb.PredictYardsAfterCatchRequest
 
 
 class PredictServicer:
@@ -61,7 +68,8 @@ class PredictServicer:
         [decision] = self._decide(request.model or _DEFAULT_MODEL, [_name_of(request.source)], context)
         _check_task(decision, "ghosting", "model")
         interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
-        drawing = Drawing(request, self._features, self._model_server)
+        asked = {name: getattr(request, name) for name in ("source", "target_ids", "defender_ids")}
+        drawing = Drawing(Features(self._features, **asked), self._model_server)
         response: pb.PredictGhostsResponse = await self._answer(decision, drawing.of, context)
         _GHOSTS.labels(response.arm, response.model_version).inc(len(response.ghosts))
         await _tell(response, context)
@@ -69,18 +77,43 @@ class PredictServicer:
 
     async def PredictPassOutcomes(self, request: pb.PredictPassOutcomesRequest, context: Any) -> Message:
         """Predict how a pass to each of some targets ends."""
-        requests.at_most(request, target_ids=16)
-        play = _name_of(request.source)
-        [decision] = self._decide(request.model or _DEFAULT_OUTCOME_MODEL, [play], context)
-        _check_task(decision, "pass-outcome", "model")
-        interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
-        forecasting = Forecasting(
-            request, self._features, self._model_server, partial(self._draw_before_flight, request, play, context)
+        decision = self._forecasting(request, "pass-outcome", context)
+        forecasting = PassOutcomes(
+            Features(self._features, source=request.source, target_ids=request.target_ids),
+            self._model_server,
+            self._drawing(request, context),
+            request.ghost_draws,
+            request.by_defender,
         )
         response: pb.PredictPassOutcomesResponse = await self._answer(decision, forecasting.of, context)
         _FORECASTS.labels(response.arm, response.model_version).inc(len(response.forecasts))
         await _tell(response, context)
         return response
+
+    async def PredictYardsAfterCatch(self, request: pb.PredictYardsAfterCatchRequest, context: Any) -> Message:
+        """Predict how far each of some targets runs once he has caught a pass."""
+        decision = self._forecasting(request, "yards-after-catch", context)
+        forecasting = YardsAfterCatch(
+            Features(self._features, source=request.source, target_ids=request.target_ids),
+            self._model_server,
+            self._drawing(request, context),
+            request.ghost_draws,
+        )
+        response: pb.PredictYardsAfterCatchResponse = await self._answer(decision, forecasting.of, context)
+        _RUNS.labels(response.arm, response.model_version).inc(len(response.forecasts))
+        await _tell(response, context)
+        return response
+
+    def _forecasting(self, request: _Forecast, task: str, context: Any) -> Decision:
+        """Who answers a call for forecasts, by the model that is named as its task is."""
+        requests.at_most(request, target_ids=16)
+        if request.ghost_draws > _MOST_DRAWS:
+            told = f"is {request.ghost_draws}, must be at most {_MOST_DRAWS}"
+            raise InvalidInput("FIELD_INVALID", [Violation("ghost_draws", told)])
+        [decision] = self._decide(request.model or f"models/{task}", [_name_of(request.source)], context)
+        _check_task(decision, task, "model")
+        interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
+        return decision
 
     async def _answer(self, decision: Decision, attempt: Attempt[Attempted], context: Any) -> Any:
         """The response of the arm that answers, which it names; it is counted once the call is done."""
@@ -89,19 +122,22 @@ class PredictServicer:
         attempted.response.arm, attempted.response.rollout = arm, decision.rollout.name if decision.rollout else ""
         return attempted.response
 
-    async def _draw_before_flight(
-        self, request: pb.PredictPassOutcomesRequest, play: str, context: Any
-    ) -> pb.PredictGhostsResponse:
-        """The ghosts of all defensive backs for every target of a call, as they were before the ball flew."""
-        [decision] = self._decide(request.ghost_model or _DEFAULT_MODEL, [play], context, may_choose_arm=False)
-        _check_task(decision, "ghosting", "ghost_model")
-        if decision.stable.manifest.setting != "live":
-            told = f"{decision.stable.name} is {decision.stable.manifest.setting}, must be live"
-            raise InvalidInput("FIELD_INVALID", [Violation("ghost_model", told)])
-        asked = wire.view(pb.PredictGhostsRequest)(source=request.source, target_ids=request.target_ids)
-        drawing = Drawing(asked, self._features, self._model_server, before_flight=True)
-        ghosts: pb.PredictGhostsResponse = await self._answer(decision, drawing.of, context)
-        return ghosts
+    def _drawing(self, request: _Forecast, context: Any) -> Draw:
+        """What draws the ghosts of all defensive backs for every target of a call for forecasts."""
+
+        async def draw(before_flight: bool) -> pb.PredictGhostsResponse:
+            name = request.ghost_model or _DEFAULT_MODEL
+            [decision] = self._decide(name, [_name_of(request.source)], context, may_choose_arm=False)
+            _check_task(decision, "ghosting", "ghost_model")
+            if decision.stable.manifest.setting != "live":
+                told = f"{decision.stable.name} is {decision.stable.manifest.setting}, must be live"
+                raise InvalidInput("FIELD_INVALID", [Violation("ghost_model", told)])
+            asked = {"source": request.source, "target_ids": request.target_ids, "before_flight": before_flight}
+            drawing = Drawing(Features(self._features, **asked), self._model_server)
+            ghosts: pb.PredictGhostsResponse = await self._answer(decision, drawing.of, context)
+            return ghosts
+
+        return draw
 
     async def PredictTensors(self, request: pb.PredictTensorsRequest, context: Any) -> Message:
         """Run a model on tensors of many plays."""
@@ -168,7 +204,7 @@ def _check_task(decision: Decision, task: str, field: str) -> None:
         raise InvalidInput("FIELD_INVALID", [Violation(field, told)])
 
 
-async def _tell(response: pb.PredictGhostsResponse | pb.PredictPassOutcomesResponse, context: Any) -> None:
+async def _tell(response: _Response, context: Any) -> None:
     """Tell in the initial metadata who answered."""
     decided = {ARM_KEY: response.arm, "x-ghostback-rollout": response.rollout}
     decided["x-ghostback-model-version"] = response.model_version

@@ -60,7 +60,7 @@ def told(response: pb.PredictPassOutcomesResponse) -> np.ndarray:
 async def test_at_the_throw_a_forecast_is_made_of_what_the_ghosts_do(client: Client) -> None:
     prediction = await client.predict_ghosts(PLAY, OTHERS)
     ghosts = {(ghost.target_id, ghost.defender_id): ghost.path for ghost in prediction.ghosts}
-    measured = tensors.compute(PLAY, LIVE, OTHERS, ghosts=ghosts, before_flight=True).tensors["measurements"]
+    measured = tensors.compute(PLAY, LIVE, OTHERS, ghosts=[ghosts], before_flight=True).tensors["measurements"]
     response = await client.predict_pass_outcomes(PLAY, OTHERS, "models/pass-outcome/versions/1.0.0")
     assert [each.target_id for each in response.forecasts] == OTHERS
     assert response.ghost_model_version == prediction.model_version

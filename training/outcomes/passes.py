@@ -163,7 +163,7 @@ def _at_the_throw(plays: dict[str, Play]) -> Measured:
     measured: Measured = {}
     for (play_id, scene_batch), going in zip(asked.items(), drawn, strict=True):
         names = [target.participant_id for target in scene_batch.targets]
-        both = _measured(plays[play_id], "live", target_ids=names, ghosts=going, before_flight=True)
+        both = _measured(plays[play_id], "live", target_ids=names, ghosts=[going], before_flight=True)
         measured |= {(play_id, name): pair for name, pair in zip(names, zip(*both, strict=True), strict=True)}
     return measured
 

@@ -215,7 +215,9 @@ class Client:
                     ghost.defender_id,
                     ghost.target_id,
                     convert.path_from_message(ghost.path, "path"),
-                    convert.covariance_from_message(ghost.covariance) if ghost.HasField("covariance") else None,
+                    convert.covariance_from_message(ghost.covariance, "covariance")
+                    if ghost.HasField("covariance")
+                    else None,
                 )
                 for ghost in response.ghosts
             ),
@@ -224,7 +226,13 @@ class Client:
         )
 
     async def predict_pass_outcomes(
-        self, play: str | Play, target_ids: Sequence[str] = (), model: str = "", ghost_model: str = ""
+        self,
+        play: str | Play,
+        target_ids: Sequence[str] = (),
+        model: str = "",
+        ghost_model: str = "",
+        ghost_draws: int = 0,
+        by_defender: bool = False,
     ) -> predict_service_pb2.PredictPassOutcomesResponse:
         """How a pass to each of some targets ends (default: to the one thrown to), at the throw.
 
@@ -234,11 +242,48 @@ class Client:
             model: a model or a version of one (default: `models/pass-outcome`); `models/pass-outcome-retrospective`
                 tells at arrival, of the receiver thrown to.
             ghost_model: what draws the ghosts, likewise (default: `models/ghosting`).
+            ghost_draws: how often they are drawn anew, to tell how sure the forecasts are; at the throw.
+            by_defender: whether to tell also of each defensive back's ghost in his place; at arrival.
         """
         request = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(
-            source=_source(play), target_ids=target_ids, model=model, ghost_model=ghost_model
+            source=_source(play),
+            target_ids=target_ids,
+            model=model,
+            ghost_model=ghost_model,
+            ghost_draws=ghost_draws,
+            by_defender=by_defender,
         )
         response: predict_service_pb2.PredictPassOutcomesResponse = await self.predict.PredictPassOutcomes(
+            request, timeout=self._timeout
+        )
+        return response
+
+    async def predict_yards_after_catch(
+        self,
+        play: str | Play,
+        target_ids: Sequence[str] = (),
+        model: str = "",
+        ghost_model: str = "",
+        ghost_draws: int = 0,
+    ) -> predict_service_pb2.PredictYardsAfterCatchResponse:
+        """How far each of some targets runs once he has caught a pass (default: the one thrown to), at the throw.
+
+        Args:
+            play: its name, or the play itself with samples.
+            target_ids: receivers.
+            model: a model or a version of one (default: `models/yards-after-catch`);
+                `models/yards-after-catch-retrospective` tells at the catch, of the receiver thrown to.
+            ghost_model: what draws the ghosts, likewise (default: `models/ghosting`).
+            ghost_draws: how often they are drawn anew, to tell how sure the forecasts are; at the throw.
+        """
+        request = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(
+            source=_source(play),
+            target_ids=target_ids,
+            model=model,
+            ghost_model=ghost_model,
+            ghost_draws=ghost_draws,
+        )
+        response: predict_service_pb2.PredictYardsAfterCatchResponse = await self.predict.PredictYardsAfterCatch(
             request, timeout=self._timeout
         )
         return response

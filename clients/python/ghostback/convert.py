@@ -152,9 +152,21 @@ def path_to_message(points: NDArray[np.floating]) -> source_pb2.Path:
     return message
 
 
-def covariance_from_message(message: source_pb2.Covariance) -> NDArray[np.float64]:
-    """Covariances of the points of a path: (n_points, 3) xx, xy and yy, square yards."""
-    return np.stack([wire.read_column(message, name) for name in ("xx", "xy", "yy")], axis=-1).astype(np.float64)
+def covariance_from_message(message: source_pb2.Covariance, field: str) -> NDArray[np.float64]:
+    """Covariances of the points of a path: (n_points, 3) xx, xy and yy, square yards.
+
+    Raises:
+        InvalidMessage: columns of unequal length, or values that are not finite.
+    """
+    columns = {name: column_from_message(message, name, field) for name in ("xx", "xy", "yy")}
+    for name, column in columns.items():
+        if len(column) != len(columns["xx"]):
+            has = f"has {len(column)} values, xx has {len(columns['xx'])}"
+            raise InvalidMessage("COLUMNS_UNEQUAL", f"{field}.{name}", has)
+        if not np.isfinite(column).all():
+            row = int(np.argmin(np.isfinite(column)))
+            raise InvalidMessage("NOT_FINITE", f"{field}.{name}[{row}]", f"is {column[row]}")
+    return np.stack(list(columns.values()), axis=-1).astype(np.float64)
 
 
 def covariance_to_message(covariance: NDArray[np.floating]) -> source_pb2.Covariance:

@@ -121,6 +121,18 @@ def write(folder: Path, game: Game, tables: dict[str, pl.DataFrame]) -> list[Pat
     return written
 
 
+def partitions(folder: Path) -> list[Path]:
+    """Where each game stands below each table's folder, `season=S/week=W/game=G`, in order.
+
+    Raises:
+        FileNotFoundError: the folder has no games.
+    """
+    found = sorted((folder / "plays").glob("season=*/week=*/game=*"))
+    if not found:
+        raise FileNotFoundError(f"{folder} has no exported games")
+    return [path.relative_to(folder / "plays") for path in found]
+
+
 def read(folder: Path) -> Iterator[tuple[Game, list[Play]]]:
     """Games with their plays and clean samples, in order of season, week and game id; read as they are asked for.
 
@@ -130,13 +142,11 @@ def read(folder: Path) -> Iterator[tuple[Game, list[Play]]]:
         FileNotFoundError: the folder has no games.
         OSError: a file cannot be read.
     """
-    found = sorted((folder / "plays").glob("season=*/week=*/game=*"))
-    if not found:
-        raise FileNotFoundError(f"{folder} has no exported games")
-    return (_game(folder, path.relative_to(folder / "plays")) for path in found)
+    return (read_game(folder, partition) for partition in partitions(folder))
 
 
-def _game(folder: Path, partition: Path) -> tuple[Game, list[Play]]:
+def read_game(folder: Path, partition: Path) -> tuple[Game, list[Play]]:
+    """One of `partitions`, as `read` gives it."""
     plays, participants, samples = (
         pl.read_parquet(folder / name / partition / f"{name}.parquet", hive_partitioning=False) for name in TABLES[:3]
     )

@@ -100,7 +100,7 @@ def test_at_the_throw_nothing_is_taken_from_what_comes_after_it() -> None:
 def test_a_defender_goes_where_his_ghost_goes() -> None:
     ghost = np.array([57.0, 20.0]) + np.arange(40)[:, None] * np.array([0.0, 0.5])
     before = measured(a_play(), LIVE, before_flight=True)
-    after = measured(a_play(), LIVE, before_flight=True, ghosts={("receiver", "back"): ghost})
+    after = measured(a_play(), LIVE, before_flight=True, ghosts=[{("receiver", "back"): ghost}])
     batch = tensors.compute(a_play(), LIVE, before_flight=True)
     steps = int(batch.targets[0].air_steps)
     receiver = np.array([50.0 + 0.5 * steps, 20.0])
