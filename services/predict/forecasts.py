@@ -133,14 +133,14 @@ class PassOutcomes(Forecasting):
                 )
             answer = answer[:1]
         for target, rows, known in zip(targets, _by_target(answer, len(targets)), measured, strict=False):
-            response.forecasts.add(
+            forecast = response.forecasts.add(
                 target_id=target.participant_id,
                 completion_probability=rows[0, Outcome.COMPLETE],
                 interception_probability=rows[0, Outcome.INTERCEPTED],
                 measurements=wire.view(pb.PassMeasurements)(**dict(zip(_MEASUREMENTS, known.tolist(), strict=False))),
-                drawn_completion_probabilities=rows[1:, Outcome.COMPLETE],
-                drawn_interception_probabilities=rows[1:, Outcome.INTERCEPTED],
             )
+            wire.write_column(forecast, "drawn_completion_probabilities", rows[1:, Outcome.COMPLETE])
+            wire.write_column(forecast, "drawn_interception_probabilities", rows[1:, Outcome.INTERCEPTED])
         return response
 
 

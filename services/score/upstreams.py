@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2
@@ -118,11 +119,11 @@ class Upstreams:
         forecasts = [
             Forecast(
                 ending.target_id,
-                np.array([ending.completion_probability, *ending.drawn_completion_probabilities], np.float64),
-                np.array([ending.interception_probability, *ending.drawn_interception_probabilities], np.float64),
+                _with_draws(ending, "completion_probability"),
+                _with_draws(ending, "interception_probability"),
                 run.air_yards,
                 run.yards.first_yards,
-                np.array([each.probabilities for each in (run.yards, *run.drawn_yards)], np.float64),
+                np.array([_probabilities(each) for each in (run.yards, *run.drawn_yards)]),
             )
             for ending, run in zip(outcomes.forecasts, yards.forecasts, strict=True)
         ]
@@ -154,7 +155,7 @@ class Upstreams:
         request.source.play.CopyFrom(convert.play_to_message(play))
         response = await self._predict.call("PredictYardsAfterCatch", request)
         [run] = response.forecasts
-        probability = np.array(run.yards.probabilities, np.float64)
+        probability = _probabilities(run.yards)
         each = run.yards.first_yards + np.arange(len(probability))
         return Run(float(probability @ each), _versions(response))
 
@@ -198,8 +199,7 @@ class Upstreams:
             run = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(model=model)
             run.source.play.CopyFrom(convert.play_to_message(play))
             [forecast] = (await self._predict.call("PredictYardsAfterCatch", run)).forecasts
-            probability = np.array(forecast.yards.probabilities, np.float64)
-            return losses.crps(probability, forecast.yards.first_yards, ran)
+            return losses.crps(_probabilities(forecast.yards), forecast.yards.first_yards, ran)
         raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} does not tell what {task} forecasts", play.name)
 
     async def completed(self, after: datetime, resume: str) -> AsyncGenerator[tuple[Play, str], None]:
@@ -233,6 +233,17 @@ class Upstreams:
                 arm_loss=each.candidate.loss,
             )
         await self._rollouts.call("RecordEvidence", request)
+
+
+def _with_draws(ending: Any, name: str) -> NDArray[np.float64]:
+    """A probability of a forecast (1 + n_draws,), and that for each draw."""
+    drawn = wire.read_column(ending, f"drawn_{name.removesuffix('y')}ies")
+    return np.array([getattr(ending, name), *drawn], np.float64)
+
+
+def _probabilities(yards: Any) -> NDArray[np.float64]:
+    """Probabilities of a distribution of yards."""
+    return wire.read_column(yards, "probabilities").astype(np.float64)
 
 
 def _versions(*responses: Any) -> tuple[str, ...]:
