@@ -11,7 +11,7 @@ DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-live demo-rollout test lint types contract typescript up soak train study bench-ingest bench-live bench-predict bench-models bench-score bench-telemetry bench-tls bench-rollouts figures screen clean
+.PHONY: help setup demo demo-live demo-rollout test lint types contract typescript up soak train study bench-ingest bench-live bench-predict bench-models bench-score bench-decisions bench-telemetry bench-tls bench-rollouts figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ bench-models: .venv/.dev ## Hold every model against passes no training saw, sim
 
 bench-score: .venv/.dev ## Score players, model and spoiled trajectories beside the published figures, likewise
 	@$(BIN)/python -m benchmarks.score experiment $(if $(SEED),--seed $(SEED)) $(if $(DATA),--data $(DATA) --draws 20)
+
+bench-decisions: setup .venv/.dev ## Throw every pass to every receiver many times in the simulator, beside what decisions say
+	@$(BIN)/python -m benchmarks.decisions
 
 bench-telemetry: setup .venv/.dev ## Time PredictGhosts with no traces recorded, 1% and all
 	@$(BIN)/python -m benchmarks.telemetry

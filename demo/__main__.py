@@ -15,9 +15,8 @@ import grpc.aio
 import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from demo import report
+from demo import report, tables
 from demo.results import PROFILES, Results
 from deploy.local import suite
 from deploy.triton.launcher import TritonError
@@ -32,6 +31,13 @@ MODEL = "models/ghosting-retrospective"
 """The plays are over, and the published figures are of a model that is given the receiver's path too."""
 SPOILED_FRACTION = 0.25
 CONCURRENT_CALLS = 4
+LOOK_SECONDS = 0.2
+LEADERBOARDS = (
+    ("Completion over expectation, passers", "completion", 5),
+    ("Catches over expectation, receivers", "catch", 5),
+    ("Coverage credit, defensive backs", "coverage", 20),
+)
+"""Title, kind of statistic and fewest attempts."""
 
 Games = list[tuple[Game, list[Play]]]
 
@@ -94,7 +100,7 @@ async def _run(arguments: argparse.Namespace, console: Console) -> tuple[Results
     with _timed(results, "write the report"):
         path = await asyncio.to_thread(report.write, results, out)
     (out / "report.json").write_text(json.dumps(results.as_json(), indent=2) + "\n")
-    _show(results, console)
+    tables.show(results, console)
     return results, path
 
 
@@ -119,8 +125,12 @@ async def _work(games: Games, running: suite.Suite, results: Results, seed: int,
                     await _predict(client, plays, results, progress)
                 with _timed(results, "predict how passes end"):
                     await _forecast(client, results, progress)
+                with _timed(results, "rate a decision"):
+                    await _decide(client, results)
                 with _timed(results, "score"):
                     await _score(client, game, results, seed, progress)
+                with _timed(results, "keep statistics"):
+                    await _statistics(client, results, progress)
 
 
 async def _stream(client: Client, game: Game, plays: Sequence[Play], results: Results, progress: Progress) -> None:
@@ -174,6 +184,38 @@ async def _forecast(client: Client, results: Results, progress: Progress) -> Non
     await asyncio.gather(*map(forecast, passes))
 
 
+async def _decide(client: Client, results: Results) -> None:
+    """Rate the decision of the pass whose receivers differ most in how likely a catch is."""
+    found = [
+        (play, results.forecasts[play.name].forecasts) for play, _ in results.passes if play.name in results.forecasts
+    ]
+    if found:
+        play, _ = max(found, key=lambda each: np.ptp([end.completion_probability for end in each[1]]))
+        try:
+            results.decision = play, await client.rate_decision(play.name)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.FAILED_PRECONDITION:
+                raise
+
+
+async def _statistics(client: Client, results: Results, progress: Progress) -> None:
+    """Wait until statistics are kept of every pass, then see who leads."""
+    passes = {play.name for play, _ in results.passes}
+    bar = progress.add_task("passes with statistics", total=len(passes))
+    games, kept = {name.partition("/plays/")[0] for name in passes}, set[str]()
+    waiting = {name for name in passes if name in results.forecasts}
+    while waiting - kept:
+        kept = {each.play for game in games async for each in client.list_statistics(game)}
+        progress.update(bar, completed=len(kept & passes))
+        await asyncio.sleep(LOOK_SECONDS)
+    for title, kind, least in LEADERBOARDS:
+        results.leaders[title] = [
+            each
+            async for page in client.list_leaders(kind, min_attempts=least, order_by="mean")
+            for each in page.leaders
+        ]
+
+
 async def _score(client: Client, game: Game, results: Results, seed: int, progress: Progress) -> None:
     bar = progress.add_task("passes scored", total=None)
     profiles = [f"scoreProfiles/{profile}" for profile in PROFILES]
@@ -185,69 +227,6 @@ async def _score(client: Client, game: Game, results: Results, seed: int, progre
             progress.update(bar, completed=update.done, total=update.total)
         else:
             results.evaluations.append(update)
-
-
-def _show(results: Results, console: Console) -> None:
-    scores = Table(title=f"Trajectory scores, {results.model_version}; lower is better")
-    scores.add_column("trajectories of", no_wrap=True)
-    for column in ("catch\npoint", "receiver", "n", "play\nscore", "plays", "published"):
-        scores.add_column(column, justify="right", no_wrap=True)
-    for row in results.rows():
-        default, receiver = row["scores"]
-        cells = (f"{default.mean:+.4f}", f"{receiver.mean:+.4f}", str(default.n))
-        scores.add_row(row["title"], *cells, f"{row['play'].mean:+.4f}", str(row["play"].n), f"{row['published']:+.4f}")
-    console.print(scores)
-    _show_forecast(results, console)
-    samples = Table()
-    samples.add_column("samples")
-    samples.add_column("number", justify="right")
-    for kind, count in results.samples():
-        samples.add_row(kind, f"{count:,}")
-    console.print(samples)
-    steps = Table(title="Wall time")
-    steps.add_column("step")
-    steps.add_column("seconds", justify="right")
-    for step, seconds in results.seconds.items():
-        steps.add_row(step, f"{seconds:.1f}")
-    steps.add_row("all", f"{sum(results.seconds.values()):.1f}")
-    console.print(steps)
-    console.print(f"{len(results.passes)} passes with ghosts, {results.what_ifs} what-ifs")
-    left_out = {
-        "no ghosts": results.without_ghosts,
-        "no forecast": results.without_forecasts,
-        "not scored": results.without_scores,
-    }
-    for what, plays in left_out.items():
-        for reason in plays.values():
-            console.print(f"{what}: {reason}")
-
-
-def _show_forecast(results: Results, console: Console) -> None:
-    """How a pass to each receiver would have ended, of the pass where the passer had the most to choose from."""
-    found = [(play, results.forecasts[play.name]) for play, _ in results.passes if play.name in results.forecasts]
-    if not found:
-        return
-    play, forecast = max(found, key=lambda each: np.ptp([end.completion_probability for end in each[1].forecasts]))
-    names = {each.participant_id: f"{each.display_name}, {each.position}" for each in play.participants}
-    thrown_to = play.forward_pass.target_id if play.forward_pass else ""
-    outcome = play.forward_pass.outcome if play.forward_pass else None
-    table = Table(title=f"{play.name} at the throw: {play.description}")
-    table.add_column("receiver", no_wrap=True)
-    for column in ("caught", "inter-\ncepted", "air\nyards", "nearest\ndefender", ""):
-        table.add_column(column, justify="right", no_wrap=True)
-    for each in sorted(forecast.forecasts, key=lambda each: -each.completion_probability):
-        measured = each.measurements
-        table.add_row(
-            names[each.target_id],
-            f"{each.completion_probability:.0%}",
-            f"{each.interception_probability:.0%}",
-            f"{measured.air_yards:.0f}",
-            f"{measured.target_separation:.1f} yd",
-            f"thrown to: {outcome.lower()}" if each.target_id == thrown_to and outcome else "",
-        )
-    console.print(table)
-    expected, completed = results.completion()
-    console.print(f"Of {expected.n} passes {expected.mean:.0%} were expected to be caught, {completed.mean:.0%} were.")
 
 
 @contextmanager

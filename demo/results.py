@@ -9,6 +9,7 @@ from ghostback.client import Prediction
 from ghostback.play import PassOutcome, Play
 from ghostback.predict.v1 import predict_service_pb2
 from ghostback.score.v1 import score_service_pb2 as pb
+from ghostback.score.v1 import statistics_service_pb2
 
 SUBJECTS = {
     "actual": (pb.SUBJECT_ACTUAL, "players", -0.1036),
@@ -47,6 +48,8 @@ class Results:
         quarantined: samples put into quarantine, by reason.
         passes: the passes, with samples, and what was predicted for each.
         forecasts: how a pass to each eligible receiver ends, by play, as told at the throw.
+        decision: a pass, and what one to each receiver was worth; of the pass whose passer had most to choose from.
+        leaders: who leads, by title of the leaderboard.
         without_ghosts: passes that no ghosts could be drawn for, with the reason.
         without_forecasts: passes with ghosts whose end could not be forecast, with the reason.
         evaluations: one a game.
@@ -62,6 +65,8 @@ class Results:
     forecasts: dict[str, predict_service_pb2.PredictPassOutcomesResponse] = field(default_factory=dict)
     without_ghosts: dict[str, str] = field(default_factory=dict)
     without_forecasts: dict[str, str] = field(default_factory=dict)
+    decision: tuple[Play, statistics_service_pb2.RateDecisionResponse] | None = None
+    leaders: dict[str, list[statistics_service_pb2.Leader]] = field(default_factory=dict)
     evaluations: list[pb.EvaluateModelResult] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
 

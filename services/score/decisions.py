@@ -164,7 +164,8 @@ def decide(play: Play, frame: int, forecasts: Sequence[Forecast]) -> Decision:
 
     Value of a pass: P(complete) E[points after the catch and the run] + P(intercepted) points of the opponent there
     + P(incomplete) points after the down is lost, less the points before the snap. A draw of the ghosts gives a value
-    of every option; the spread over draws is what hangs on where the defenders go.
+    of every option; the spread of draws around their mean is what hangs on where the defenders go. (Their mean itself
+    is higher: whoever strays leaves room. The models are calibrated for ghosts that do not.)
 
     Args:
         play: the play; whom it was thrown to is the choice, if it was thrown at the frame.
@@ -174,8 +175,9 @@ def decide(play: Play, frame: int, forecasts: Sequence[Forecast]) -> Decision:
     Raises:
         FailedPrecondition: the play tells no down or line of scrimmage.
     """
-    values = np.array([_values(situation(play), each) for each in forecasts])
-    drawn = values[:, 1:] if values.shape[1] > 1 else values
+    each_draw = np.array([_values(situation(play), each) for each in forecasts])
+    value, drawn = each_draw[:, 0], each_draw[:, 1:] if each_draw.shape[1] > 1 else each_draw
+    drawn = drawn - drawn.mean(1, keepdims=True) + value[:, None]
     ends = np.percentile(drawn, _WITHIN, axis=1)
     best = np.bincount(drawn.argmax(0), minlength=len(forecasts)) / drawn.shape[1]
     options = [
@@ -185,7 +187,7 @@ def decide(play: Play, frame: int, forecasts: Sequence[Forecast]) -> Decision:
             float(each.interception[0]),
             each.air_yards,
             float(each.yards[0] @ each.each_yards),
-            float(values[i, 0]),
+            float(value[i]),
             float(ends[0, i]),
             float(ends[1, i]),
             float(best[i]),
@@ -197,9 +199,9 @@ def decide(play: Play, frame: int, forecasts: Sequence[Forecast]) -> Decision:
     chosen = thrown.target_id if thrown and thrown.forward_frame == frame else ""
     left = None
     if chosen in targets:
-        behind = values[targets.index(chosen)] - values.max(0)
-        low, high = np.percentile(behind[1:] if len(behind) > 1 else behind, _WITHIN)
-        left = Left(float(behind[0]), float(low), float(high))
+        own = targets.index(chosen)
+        low, high = np.percentile(drawn[own] - drawn.max(0), _WITHIN)
+        left = Left(float(value[own] - value.max()), float(low), float(high))
     else:
         chosen = ""
     ranked = tuple(sorted(options, key=lambda option: -option.value))
