@@ -154,3 +154,26 @@ def test_endings_are_those_of_the_plays_thrown_anew(game: SimulatedGame) -> None
         assert (catches[1] == Catch.INTERCEPTED) == (play.forward_pass.outcome is PassOutcome.INTERCEPTED)
         if catches[1] == Catch.COMPLETE:
             assert f"for {yards[1]:.0f} yards" in play.description
+
+
+def test_gains_are_those_of_the_passes_thrown_anew_and_end_at_the_end_zone(game: SimulatedGame) -> None:
+    thrown = [(play.play_id, target_of(play)) for play in passes(game)]
+    gains, endings = game.gains(thrown, 2), game.endings(2)
+    for attempt, gained in zip(thrown, gains, strict=True):
+        catches, yards = endings[attempt]
+        caught = catches == Catch.COMPLETE
+        np.testing.assert_array_equal(np.isnan(gained), ~caught)
+        play = next(play for play in game.plays if play.play_id == attempt[0])
+        line = play.situation.line_of_scrimmage
+        to_end_zone = 110.0 - line if play.offense_direction > 0 else line - 10.0
+        np.testing.assert_allclose(gained[caught], np.minimum(yards[caught], to_end_zone))
+
+
+def test_from_arrival_on_only_what_follows_is_drawn_anew(game: SimulatedGame) -> None:
+    thrown = [(play.play_id, target_of(play)) for play in passes(game)]
+    gains = game.gains(thrown, 4, from_arrival=True)
+    complete = [play.forward_pass and play.forward_pass.outcome is PassOutcome.COMPLETE for play in passes(game)]
+    np.testing.assert_array_equal(np.isfinite(gains), np.repeat(np.array(complete)[:, None], 4, axis=1))
+    again = game.gains(thrown, 4)
+    caught = np.isfinite(gains + again).all(axis=1)
+    assert 0 < np.median(np.ptp(gains[caught], axis=1)) < np.median(np.ptp(again[caught], axis=1))
