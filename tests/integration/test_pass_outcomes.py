@@ -11,6 +11,7 @@ import pytest
 
 import ghostback_models
 from deploy.triton import launcher
+from ghostback import wire
 from ghostback.client import Addresses, Client
 from ghostback.predict.v1 import predict_service_pb2 as pb
 from services.features import feature_sets, tensors
@@ -87,6 +88,63 @@ async def test_at_arrival_the_forecast_is_made_of_where_everyone_was(client: Cli
     expected = known(measured, "retrospective/pass_outcome_trees")
     np.testing.assert_allclose(told(response), expected[:, [0, 2]], atol=1e-4)
     assert response.forecasts[0].measurements.receiver_to_ball == pytest.approx(measured[0, 10], abs=1e-4)
+
+
+async def test_draws_of_the_ghosts_tell_how_sure_a_forecast_is(client: Client) -> None:
+    alone = await client.predict_pass_outcomes(PLAY, OTHERS)
+    response = await client.predict_pass_outcomes(PLAY, OTHERS, ghost_draws=16)
+    np.testing.assert_allclose(told(response), told(alone), atol=1e-5)
+    names = [f"drawn_{event}_probabilities" for event in ("completion", "interception")]
+    drawn = np.array([[wire.read_column(each, name) for name in names] for each in response.forecasts])
+    assert drawn.shape == (len(OTHERS), 2, 16)
+    assert ((drawn > 0) & (drawn < 1)).all()
+    assert np.ptp(drawn, axis=2).max() > 0.01
+
+
+async def test_each_defensive_backs_ghost_takes_his_place_alone(client: Client) -> None:
+    response = await client.predict_pass_outcomes(PLAY, model=RETROSPECTIVE, by_defender=True)
+    plain = await client.predict_pass_outcomes(PLAY, model=RETROSPECTIVE)
+    np.testing.assert_allclose(told(response), told(plain), atol=1e-5)
+    ghosts = {each.defender_id: each.path for each in (await client.predict_ghosts(PLAY)).ghosts}
+    assert [each.defender_id for each in response.by_defender] == list(ghosts)
+    assert response.ghost_model_version == "models/ghosting/versions/2.0.0"
+    for each in response.by_defender:
+        measured = tensors.compute(PLAY, AT_ARRIVAL, ghosts=[{(THROWN_TO, each.defender_id): ghosts[each.defender_id]}])
+        [expected] = known(measured.tensors["measurements"], "retrospective/pass_outcome_network")
+        assert each.completion_probability == pytest.approx(expected[0], abs=0.01)
+
+
+@pytest.mark.parametrize("model", ["", "models/yards-after-catch-retrospective"])
+async def test_yards_after_the_catch_are_a_distribution(client: Client, model: str) -> None:
+    response = await client.predict_yards_after_catch(PLAY, model=model)
+    [forecast] = response.forecasts
+    assert forecast.target_id == THROWN_TO
+    probability = wire.read_column(forecast.yards, "probabilities")
+    assert probability.sum() == pytest.approx(1, abs=1e-3)
+    yards = forecast.yards.first_yards + np.arange(len(probability))
+    assert -3 < probability @ yards < 40
+    assert response.ghost_model_version == ("" if model else "models/ghosting/versions/2.0.0")
+
+
+async def test_yards_after_the_catch_of_every_receiver_for_draws_of_the_ghosts(client: Client) -> None:
+    response = await client.predict_yards_after_catch(PLAY, OTHERS, ghost_draws=4)
+    outcomes = await client.predict_pass_outcomes(PLAY, OTHERS)
+    for forecast, outcome in zip(response.forecasts, outcomes.forecasts, strict=True):
+        assert forecast.target_id == outcome.target_id
+        assert forecast.air_yards == pytest.approx(outcome.measurements.air_yards, abs=1e-4)
+        drawn = np.array([wire.read_column(each, "probabilities") for each in forecast.drawn_yards])
+        assert len(drawn) == 4
+        np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("more", "field"), [({"ghost_draws": 65}, "ghost_draws"), ({"by_defender": True}, "by_defender")]
+)
+async def test_what_cannot_be_drawn_is_refused_by_name(client: Client, more: dict[str, int], field: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as raised:
+        await client.predict_pass_outcomes(PLAY, OTHERS, **more)  # type: ignore[arg-type]
+    refused = failure(raised.value)
+    assert (refused.code, list(refused.fields)) == ("INVALID_ARGUMENT", [field])
 
 
 @pytest.mark.parametrize(
