@@ -11,7 +11,7 @@ DATA ?=
 MODELS ?= lightgbm_steps lstm cnn_lstm_joint cnn_lstm social_cnn_lstm scene_transformer
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-live demo-rollout test lint types contract typescript up soak train study bench-ingest bench-live bench-predict bench-models bench-score bench-decisions bench-telemetry bench-tls bench-rollouts figures screen clean
+.PHONY: help setup demo demo-live demo-rollout test lint types contract typescript up soak train study bench-ingest bench-live bench-predict bench-models bench-score bench-decisions bench-telemetry bench-tls bench-rollouts bench-season figures screen clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ bench-tls: setup .venv/.dev ## Time PredictTensors under mutual TLS beside plain
 
 bench-rollouts: .venv/.dev ## Simulate rollouts: how often an equal candidate is rolled back, how soon a worse one is caught
 	@$(BIN)/python -m benchmarks.rollouts
+
+bench-season: setup .venv/.dev ## Compute the statistics of 1 to 17 weeks again, on Dask
+	@$(BIN)/python -m benchmarks.season
 
 figures: .venv/.dev ## Hold the simulator against public figures, and against real movement with DATA=<folder>
 	@$(BIN)/python -m simulator.figures $(if $(DATA),--data $(DATA)) --out out/figures
