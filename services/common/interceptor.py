@@ -22,7 +22,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from ghostback.convert import InvalidMessage
 from services.common import identity, status, tracing
 from services.common.budget import Budget
-from services.common.errors import DomainError, InvalidInput, ResourceExhausted, Unavailable, Violation
+from services.common.errors import DomainError, ResourceExhausted, Unavailable
 from services.common.shedding import Turns
 from services.common.tarpit import Tarpit
 
@@ -136,7 +136,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             async with self._around(method, context) as refused:
                 with self._let_in(method, context):
                     async with turn(identity.caller_at(context.peer())), self._requests.held(_PARSED * len(data)):
-                        return await behaviour(_parsed(parse, data), context)
+                        return await behaviour(parse(data), context)
             del data
             return await self._refuse(refused[0], context)
 
@@ -147,7 +147,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
                         await self._respond(behaviour(self._each(parse, data), context), context)
                     else:
                         async with self._until_drained(None):
-                            await self._respond(behaviour(_parsed(parse, data), context), context)
+                            await self._respond(behaviour(parse(data), context), context)
                     return
             del data
             await self._refuse(refused[0], context)
@@ -170,7 +170,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
             if each is None:
                 return
             async with self._requests.held(_PARSED * len(each)):
-                yield _parsed(parse, each)
+                yield parse(each)
 
     async def _respond(self, responses: AsyncGenerator[Any, None], context: Context) -> None:
         async with aclosing(responses):
@@ -232,7 +232,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         try:
             yield refused
             code = grpc.StatusCode.OK
-        except (DomainError, InvalidMessage) as error:
+        except (DomainError, InvalidMessage, DecodeError) as error:
             refused.append(status.refusal_of(error))
             code = refused[0].code
         except Exception:
@@ -248,13 +248,6 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 def _metadata(context: Context) -> dict[str, str]:
     return dict(context.invocation_metadata() or ())  # type: ignore[arg-type]
-
-
-def _parsed(parse: Parse, data: bytes) -> Any:
-    try:
-        return parse(data)
-    except DecodeError:
-        raise InvalidInput("FIELD_INVALID", [Violation("", "the request is not a message of this method")]) from None
 
 
 async def _write(response: Any, context: Context, seconds: float) -> None:

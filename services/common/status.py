@@ -2,7 +2,7 @@
 
 import grpc
 from google.protobuf import any_pb2
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
@@ -10,6 +10,9 @@ from ghostback.convert import InvalidMessage
 from services.common import errors
 
 ERROR_DOMAIN = "ghostback"
+Told = errors.DomainError | InvalidMessage | DecodeError
+"""What a caller is told of; any other error is a defect."""
+
 _PUSHBACK_KEY = "grpc-retry-pushback-ms"
 
 _CODES: dict[type[errors.DomainError], int] = {
@@ -25,8 +28,10 @@ _CODES: dict[type[errors.DomainError], int] = {
 }
 
 
-def status_of(error: errors.DomainError | InvalidMessage) -> status_pb2.Status:
+def status_of(error: Told) -> status_pb2.Status:
     """The status of an error: code, message, `ErrorInfo`, `BadRequest` where fields are to blame, and `RetryInfo`."""
+    if isinstance(error, DecodeError):
+        error = InvalidMessage("FIELD_INVALID", "", "the request, or what it carries, is no message of this method")
     if isinstance(error, InvalidMessage):
         error = errors.InvalidInput(error.reason, [errors.Violation(error.field, error.description)])
     details: list[Message] = [
@@ -45,7 +50,7 @@ def status_of(error: errors.DomainError | InvalidMessage) -> status_pb2.Status:
     return _status(_CODES[type(error)], error.message, details)
 
 
-def refusal_of(error: errors.DomainError | InvalidMessage) -> grpc.Status:
+def refusal_of(error: Told) -> grpc.Status:
     """The status that a call is ended with; gRPC's own repeats wait as long as it says."""
     refusal = rpc_status.to_status(status_of(error))
     seconds = error.retry_seconds if isinstance(error, errors.DomainError) else 0

@@ -7,6 +7,7 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from ghostback.tracking.v1 import operation_service_pb2 as pb
 from services.common import server
 from services.common.health import Service
 from services.common.operations import OPERATION_SERVICE, Operations, OperationServicer, Report
@@ -14,9 +15,10 @@ from services.common.settings import ServiceSettings
 
 
 class Servicer(OperationServicer):
-    """Cancelling fails with a defect, to see what a caller is told of one."""
+    """Cancelling reads a message within the name, or fails with a defect, to see what a caller is told of either."""
 
     async def CancelOperation(self, request: Any, context: Any) -> Message:  # noqa: N802
+        pb.Operation.FromString(request.name.encode())
         raise ZeroDivisionError("secret detail")
 
 

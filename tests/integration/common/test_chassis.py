@@ -65,12 +65,18 @@ async def test_an_error_names_its_reason_and_field(channel: grpc.aio.Channel) ->
     assert failure(token.value).reason == "PAGE_TOKEN_INVALID"
 
 
+async def test_a_message_within_a_request_that_is_none_is_an_invalid_argument(channel: grpc.aio.Channel) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await OperationServiceStub(channel).CancelOperation(pb.CancelOperationRequest(name="none"))
+    assert (failure(refused.value).code, failure(refused.value).reason) == ("INVALID_ARGUMENT", "FIELD_INVALID")
+
+
 async def test_a_defect_tells_the_request_id_and_nothing_of_its_cause(
     server: Server, channel: grpc.aio.Channel
 ) -> None:
     stub = OperationServiceStub(channel)
     with pytest.raises(grpc.aio.AioRpcError) as defect:
-        await stub.CancelOperation(pb.CancelOperationRequest(name="x"), metadata=(("x-request-id", "abc123"),))
+        await stub.CancelOperation(pb.CancelOperationRequest(), metadata=(("x-request-id", "abc123"),))
     told = failure(defect.value)
     assert (told.code, told.reason) == ("INTERNAL", "INTERNAL")
     assert "abc123" in told.message
