@@ -88,7 +88,7 @@ class StatisticsServicer:
         sequence = int(as_of) if as_of else await asyncio.to_thread(self._store.latest)
         first = int(start or 0)
         sums = await asyncio.to_thread(self._store.sums, selection, sequence)
-        board = leaderboards.rank(sums, least, Order(by), bool(ascending))
+        board = await asyncio.to_thread(leaderboards.rank, sums, least, Order(by), bool(ascending))
         more = len(board.leaders) > first + size
         return wire.view(pb.ListLeadersResponse)(
             leaders=map(_leader, board.leaders[first : first + size]),
