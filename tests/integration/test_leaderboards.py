@@ -129,6 +129,24 @@ async def test_a_leaderboard_that_cannot_be_is_refused_by_field(
     assert list(failure(error.value).fields) == [field]
 
 
+@pytest.mark.parametrize("parent", ["", "leaders", "games/leaders/plays/", "plays/1"])
+async def test_statistics_of_what_is_no_game_and_no_play_are_refused(chain: Chain, parent: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
+        await anext(chain.client.list_statistics(parent))
+    assert failure(error.value).reason == "NAME_INVALID"
+    assert list(failure(error.value).fields) == ["parent"]
+
+
+async def test_statistics_are_listed_in_pages_each_once(chain: Chain, passes: Sequence[Play]) -> None:
+    request = wire.view(pb.ListStatisticsRequest)(parent="games/leaders", page_size=4)
+    found = []
+    while not found or request.page_token:
+        page = await chain.client.statistics.ListStatistics(request)
+        found += page.statistics
+        request.page_token = page.next_page_token
+    assert found == [each async for each in chain.client.list_statistics("games/leaders")]
+
+
 async def test_a_page_token_is_good_for_its_own_leaderboard_only(chain: Chain, passes: Sequence[Play]) -> None:
     request = wire.view(pb.ListLeadersRequest)(kind=pb.STATISTIC_KIND_COVERAGE, page_size=1)
     token = (await chain.client.statistics.ListLeaders(request)).next_page_token
