@@ -33,24 +33,30 @@ export interface Security {
   certificate?: Buffer;
   /** The private key of `certificate`. */
   key?: Buffer;
+  /** The name that servers' certificates must have; the address's when left out. */
+  serverName?: string;
   /** Gives the token that goes with a call, so that it may be renewed. */
   token?: () => string;
 }
 
-/** Security by files that GHOSTBACK_CA, GHOSTBACK_CERTIFICATE, GHOSTBACK_KEY and GHOSTBACK_TOKEN_FILE name. */
+/**
+ * Security by the files that GHOSTBACK_CA, GHOSTBACK_CERTIFICATE, GHOSTBACK_KEY and GHOSTBACK_TOKEN_FILE
+ * name, and by GHOSTBACK_SERVER_NAME.
+ */
 export function securityOf(environment: NodeJS.ProcessEnv): Security {
   const { GHOSTBACK_CA: ca, GHOSTBACK_CERTIFICATE: certificate, GHOSTBACK_KEY: key } = environment;
-  const token = environment.GHOSTBACK_TOKEN_FILE;
+  const { GHOSTBACK_TOKEN_FILE: token, GHOSTBACK_SERVER_NAME: serverName } = environment;
   return {
     ...(ca && { ca: readFileSync(ca) }),
     ...(certificate && { certificate: readFileSync(certificate) }),
     ...(key && { key: readFileSync(key) }),
+    ...(serverName && { serverName }),
     ...(token && { token: () => readFileSync(token, "utf8").trim() }),
   };
 }
 
 /** One connection to each service, made at the first call; a call has 30 seconds unless it says otherwise. */
-export function connect(addresses: Addresses, { ca, certificate: cert, key, token }: Security = {}) {
+export function connect(addresses: Addresses, { ca, certificate: cert, key, serverName, token }: Security = {}) {
   if (token && !Object.values(addresses).every((address) => address.startsWith("https:"))) {
     throw new TypeError("a token is only sent over TLS, or anyone could read it; give https addresses");
   }
@@ -58,8 +64,9 @@ export function connect(addresses: Addresses, { ca, certificate: cert, key, toke
     if (token) request.header.set("authorization", `Bearer ${token()}`);
     return next(request);
   };
+  const nodeOptions = { ca, cert, key, servername: serverName };
   const transport = (baseUrl: string) =>
-    createGrpcTransport({ baseUrl, defaultTimeoutMs: 30_000, interceptors: [bearer], nodeOptions: { ca, cert, key } });
+    createGrpcTransport({ baseUrl, defaultTimeoutMs: 30_000, interceptors: [bearer], nodeOptions });
   return {
     ingest: createClient(IngestService, transport(addresses.ingest)),
     predict: createClient(PredictService, transport(addresses.predict)),

@@ -43,7 +43,9 @@ def _stubs() -> None:
         pytest.fail("the TypeScript stubs are not those of the protos: run `make typescript`")
 
 
-async def node(program: str, *arguments: str, stdin: str = "", shown: Mapping[str, Path] = {}) -> tuple[int, str, str]:
+async def node(
+    program: str, *arguments: str, stdin: str = "", shown: Mapping[str, Path | str] = {}
+) -> tuple[int, str, str]:
     """Run a program of clients/typescript; gives its exit code, its output and what it says on stderr."""
     process = await asyncio.create_subprocess_exec(
         *(NODE, TYPESCRIPT / program, *arguments),
@@ -62,7 +64,7 @@ async def node(program: str, *arguments: str, stdin: str = "", shown: Mapping[st
 
 
 async def ghosts(
-    ingest: str, predict: str, play: Play, folder: Path, shown: Mapping[str, Path] = {}
+    ingest: str, predict: str, play: Play, folder: Path, shown: Mapping[str, Path | str] = {}
 ) -> tuple[int, str, str]:
     """Run the example with a play."""
     file = folder / "play.json"
@@ -129,19 +131,22 @@ async def test_an_error_read_in_typescript_names_the_field(chain: Chain, tmp_pat
     assert list(refusal["fields"]) == ["play.name"]
 
 
-async def test_typescript_shows_its_certificate_and_its_token(tmp_path: Path) -> None:
+async def test_typescript_shows_its_certificate_and_its_token_to_the_server_of_the_name_it_was_given(
+    tmp_path: Path,
+) -> None:
     authority, authority_key = certificate("an authority", tmp_path / "ca")
-    for name in ("localhost", "client.test"):
+    for name in ("services.test", "client.test"):
         certificate(name, tmp_path / name, authority, authority_key)
     (tmp_path / "token").write_text("a-token\n")
     shown = {
+        "GHOSTBACK_SERVER_NAME": "services.test",
         "GHOSTBACK_CA": tmp_path / "ca.pem",
         "GHOSTBACK_CERTIFICATE": tmp_path / "client.test.pem",
         "GHOSTBACK_KEY": tmp_path / "client.test.key",
         "GHOSTBACK_TOKEN_FILE": tmp_path / "token",
     }
     credentials = grpc.ssl_server_credentials(
-        [((tmp_path / "localhost.key").read_bytes(), (tmp_path / "localhost.pem").read_bytes())],
+        [((tmp_path / "services.test.key").read_bytes(), (tmp_path / "services.test.pem").read_bytes())],
         (tmp_path / "ca.pem").read_bytes(),
         require_client_auth=True,
     )
@@ -152,7 +157,7 @@ async def test_typescript_shows_its_certificate_and_its_token(tmp_path: Path) ->
         _, _, told = await ghosts(f"https://{address}", f"https://{address}", PLAY, tmp_path, shown)
         assert json.loads(told)["code"] == "Unauthenticated"
         assert json.loads(told)["message"] == "client.test, Bearer a-token"
-        for missing in ("GHOSTBACK_CA", "GHOSTBACK_CERTIFICATE"):
+        for missing in ("GHOSTBACK_CA", "GHOSTBACK_CERTIFICATE", "GHOSTBACK_SERVER_NAME"):
             some = {name: path for name, path in shown.items() if name != missing}
             code, _, told = await ghosts(f"https://{address}", f"https://{address}", PLAY, tmp_path, some)
             assert code == 1
