@@ -7,12 +7,15 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 import structlog
+from prometheus_client import Counter
 
 from ghostback.play import Game, Play
 from services.common.errors import DomainError, FailedPrecondition, InvalidInput
 from services.score import statistics
 from services.score.statistics import Statistic
 
+_PLAYS = Counter("ghostback_plays_kept_total", "Completed or corrected plays whose statistics are kept, or none.")
+_KEPT = Counter("ghostback_statistics_total", "Statistics of plays kept, by kind.", ["kind"])
 _log = structlog.get_logger()
 _ALWAYS = datetime.fromtimestamp(0, UTC)
 
@@ -94,3 +97,6 @@ class Statistician:
         except Exception:
             _log.exception("no statistics", play=name)
         await asyncio.to_thread(self._store.keep, play, game, revision, found, resume)
+        _PLAYS.inc()
+        for each in found:
+            _KEPT.labels(each.kind).inc()
