@@ -72,7 +72,7 @@ typescript: clients/typescript/gen/.ready ## Generate the TypeScript stubs and c
 	@$(NPM) run --silent check
 
 test: setup lint types typescript ## Run every test
-	@$(BIN)/python -m pytest
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 
 soak: setup .venv/.dev ## Long trials, SECONDS=<n> each (default 600): faults under load, hostile clients, mutated requests, rollouts
 	@for trial in chaos hostile decoders; do $(BIN)/python -m tests.soak $$trial --seconds $(or $(SECONDS),600) || exit 1; done

@@ -131,7 +131,7 @@ async def test_an_error_read_in_typescript_names_the_field(chain: Chain, tmp_pat
     assert list(refusal["fields"]) == ["play.name"]
 
 
-async def test_typescript_shows_its_certificate_and_its_token_to_the_server_of_the_name_it_was_given(
+async def test_typescript_shows_its_certificate_and_token_to_the_server_whose_name_it_was_given(
     tmp_path: Path,
 ) -> None:
     authority, authority_key = certificate("an authority", tmp_path / "ca")
