@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -50,11 +51,15 @@ def main() -> None:
         sys.exit(f"error: {error}")
     except grpc.aio.AioRpcError as error:
         sys.exit(f"error: {error.code().name}: {error.details()}")
-    except KeyboardInterrupt:
+    except asyncio.CancelledError:
         sys.exit("stopped")
 
 
 async def _run(arguments: argparse.Namespace) -> None:
+    running = asyncio.current_task()
+    assert running is not None  # noqa: S101
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     game = simulate_game(arguments.seed, arguments.plays)
     async with AsyncExitStack() as stack:
         addresses = Addresses(ingest=arguments.ingest, score=arguments.score)

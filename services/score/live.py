@@ -2,8 +2,8 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeVar
 
@@ -81,6 +81,9 @@ class Live:
         self._plays: OrderedDict[str, _Followed] = OrderedDict()
         self._tasks = asyncio.TaskGroup()
         self._rating = asyncio.Lock()
+        self._throws = 0
+        self._calm = asyncio.Event()
+        self._calm.set()
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -131,10 +134,22 @@ class Live:
 
         async def tell() -> None:
             async with followed.turn:
-                with tracing.calling(f"live/{moment}", play=play.name):
+                with self._before_ratings(), tracing.calling(f"live/{moment}", play=play.name):
                     await self._when_there(play.name, frame, work)
 
         self._tasks.create_task(_harmless(tell(), moment, play.name))
+
+    @contextmanager
+    def _before_ratings(self) -> Iterator[None]:
+        """Let no rating begin, as long as the context lasts."""
+        self._throws += 1
+        self._calm.clear()
+        try:
+            yield
+        finally:
+            self._throws -= 1
+            if not self._throws:
+                self._calm.set()
 
     async def _when_there(self, name: str, frame: int, work: Callable[[Play, int], Awaitable[None]]) -> None:
         """Do something with a play and its revision once its samples are there up to a frame.
@@ -159,13 +174,20 @@ class Live:
                 return
 
     async def _rate(self, told: Play, snap: int) -> None:
-        """Rate the decision again and again until cancelled; one play at a time, so that throws do not wait long."""
+        """Rate the decision again and again until cancelled.
+
+        One play at a time, when no throw or arrival is waited for, and with a rest as long as each rating took: so
+        throws do not wait long, and the more games there are, the less often decisions are rated before them.
+        """
         loop = asyncio.get_running_loop()
         until, rated = loop.time() + _LONGEST_SECONDS, snap
         while loop.time() < until and self._watchers.watch_for(told.name):
             again = loop.time() + _RATED_SECONDS
             async with self._rating:
+                await self._calm.wait()
+                began = loop.time()
                 rated = await _harmless(self._rated(told.name, snap, rated), Moment.PRE_THROW, told.name) or rated
+                await asyncio.sleep(loop.time() - began)
             await asyncio.sleep(again - loop.time())
 
     async def _rated(self, name: str, snap: int, last: int) -> int:

@@ -39,6 +39,8 @@ class Suite(Forecasts):
         self.news: asyncio.Queue[Play | Exception] = asyncio.Queue()
         self.asked: list[tuple[str, Play]] = []
         self.broken = ""
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     def update(self, play: Play) -> None:
         self.plays[play.name] = play
@@ -56,6 +58,7 @@ class Suite(Forecasts):
 
     async def at_throw(self, play: Play) -> tuple[float, float]:
         self._asked("at_throw", play)
+        await self.answers.wait()
         return self.completion, 0.02
 
     async def options(self, play: Play, draws: int = DRAWS) -> Options:
@@ -198,6 +201,25 @@ async def test_another_target_is_told_of_anew() -> None:
                 known = (await until(watcher, decided))[-1]
                 assert known.target_id == target
                 assert (known.completion is None) == (target == "")
+
+
+async def test_decisions_before_a_throw_wait_for_the_throws_of_others() -> None:
+    suite, (first, second) = Suite(), PASSES[:2]
+    suite.answers.clear()
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
+            suite.update(feed.known_at(first, thrown(first).forward_frame))
+            suite.update(feed.known_at(second, thrown(second).forward_frame - 5))
+            while not suite.asked:
+                await asyncio.sleep(0)
+            suite.answers.set()
+            seen = await until(watcher, lambda known: known.moment is Moment.PRE_THROW)
+    assert [(what, play.name) for what, play in suite.asked] == [
+        ("at_throw", first.name),
+        ("options", first.name),
+        ("options", second.name),
+    ]
+    assert decided(seen[0])
 
 
 async def test_a_slow_watcher_has_the_latest_of_each_play_and_moment_and_no_more() -> None:
