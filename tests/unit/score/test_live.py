@@ -219,7 +219,7 @@ async def test_decisions_before_a_throw_wait_for_the_throws_of_others() -> None:
         ("options", first.name),
         ("options", second.name),
     ]
-    assert decided(seen[0])
+    assert any(map(decided, seen[:-1]))
 
 
 async def test_a_slow_watcher_has_the_latest_of_each_play_and_moment_and_no_more() -> None:
