@@ -67,8 +67,8 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
     """Receiver and ball over the steps of the tracks.
 
     The receiver runs as he did; where his samples end, on at his last velocity, within the field.
-    The ball flies as it did to the actual target. To another it flies straight from its release to
-    where that receiver is when a ball thrown at the usual speed can be there.
+    The ball flies as it did to the actual target. To another, and to him while it is in the air, it flies straight
+    from its release to where that receiver is when a ball thrown at the usual speed can be there.
 
     Live, the tracks end at the release but for the ball's, which flies straight to where it comes down.
 
@@ -89,8 +89,9 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
     receiver, velocity = _extrapolated(play, tracks, target_id, release)
     start = _ball_at_release(play, tracks, release)
     actual = target_id == pass_.target_id
+    arrived = actual and pass_.arrived_frame > 0
     rate = 1.0 / (tracks.times[1] - tracks.times[0])
-    if actual:
+    if arrived:
         seconds = (pass_.arrived_frame - pass_.forward_frame) / play.sample_rate
         air_steps = max(1, round(seconds * rate))
     else:
@@ -109,9 +110,9 @@ def follow(play: Play, tracks: Tracks, target_id: str, observed: int, max_steps:
     if play.ball and play.ball.participant_id in tracks:
         tracked = tracks.position[tracks.row(play.ball.participant_id)]
     seen = np.isfinite(tracked[:, 0])
-    landing = tracked[arrival] if actual and seen[arrival] else receiver[arrival]
+    landing = tracked[arrival] if arrived and seen[arrival] else receiver[arrival]
     ball = start + flight * (landing - start)
-    until = arrival if actual and not live else release
+    until = arrival if arrived and not live else release
     ball = np.where((seen & (np.arange(len(ball)) <= until))[:, None], tracked, ball)
     held = np.minimum(np.arange(len(receiver)), arrival)
     moving = np.arange(len(receiver)) < arrival

@@ -77,16 +77,20 @@ def compute(
 
     Raises:
         InvalidInput: a target is not eligible, or a defender unknown.
-        FailedPrecondition: the play has no pass, or lacks samples where they are needed.
+        FailedPrecondition: the play has no pass, or lacks samples where they are needed; the ball is in the air, and
+            the feature set retrospective.
     """
     if play.forward_pass is None:
         raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} has no forward pass", play.name)
+    live = feature_set.setting == "live"
+    if not (live or play.forward_pass.arrived_frame):
+        told = f"the ball of {play.name} is still in the air, and {feature_set.id} needs to know how it went"
+        raise FailedPrecondition("PLAY_WITHOUT_PASS", told, play.name)
     chosen = targets.choose(play, target_ids)
     asked = _defenders(play, defender_ids, every=feature_set.row == "pass")
     if before_flight:
         play = replace(play, forward_pass=replace(play.forward_pass, target_id=""))
     step, observed, horizon = 1.0 / feature_set.rate, feature_set.observed, feature_set.horizon
-    live = feature_set.setting == "live"
     tracks = resample(_at_the_pass(play) if live else play, (1 - observed) * step, horizon * step, feature_set.rate)
     followed = tuple(targets.follow(play, tracks, name, observed, horizon, live) for name in chosen)
     usable, skipped = _usable(tracks, asked, observed, step)

@@ -16,9 +16,6 @@ from services.predict.golden import Tensors
 from services.predict.registry import ModelVersion
 from services.predict.triton import ModelServer
 
-_MEASUREMENTS = [each.name for each in pb.PassMeasurements.DESCRIPTOR.fields]
-"""In the order of the tensor's entries."""
-
 
 @dataclass(frozen=True, slots=True)
 class Attempted:

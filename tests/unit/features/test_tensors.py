@@ -116,6 +116,23 @@ def test_live_knows_of_the_future_only_where_and_when_the_ball_comes_down(name: 
     )
 
 
+@every_feature_set
+def test_while_the_ball_is_in_the_air_its_target_is_a_what_if_and_only_live_sets_tell(feature_set: FeatureSet) -> None:
+    play = PASSES[0]
+    assert play.forward_pass
+    thrown = play.forward_pass
+    seen = play.samples.take(play.samples.frame <= (thrown.forward_frame + thrown.arrived_frame) // 2)
+    in_air = replace(play, samples=seen, forward_pass=replace(thrown, arrived_frame=0, outcome=None))
+    if feature_set.setting == "retrospective":
+        with pytest.raises(FailedPrecondition, match="still in the air") as refused:
+            compute(in_air, of=feature_set)
+        assert refused.value.reason == "PLAY_WITHOUT_PASS"
+        return
+    batch = compute(in_air, of=feature_set)
+    assert [target.actual for target in batch.targets] == [True]
+    assert_alike(batch, tensors.compute(play, feature_set, [thrown.target_id], before_flight=True), atol=0)
+
+
 def test_the_defender_stands_at_the_origin_at_pass_forward() -> None:
     batch = compute(PASSES[0])
     assert not batch.tensors["defender"][:, -1, :2].any()
