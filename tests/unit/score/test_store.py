@@ -1,6 +1,7 @@
 """Statistics that are kept, on SQLite and on PostgreSQL."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -87,6 +88,22 @@ def test_a_play_is_kept_whole_or_not_at_all(store: Store) -> None:
     assert [each.revision for each in store.kept_after(0, "", 10)] == [1]
 
 
+def test_replicas_that_keep_the_same_plays_at_once_count_each_once(store: Store, url: str) -> None:
+    other = Store(url)
+
+    def work(replica: Store) -> None:
+        for revision in (1, 2):
+            for play in PLAYS:
+                keep(replica, play, revision, [ANN])
+
+    with ThreadPoolExecutor(2) as threads:
+        for done in [threads.submit(work, replica) for replica in (store, other)]:
+            done.result()
+    other.close()
+    assert [each.attempts for each in store.sums(Selection(Kind.COMPLETION), store.latest())] == [len(PLAYS)]
+    assert len(known(store, superseded=True)) == 2 * len(PLAYS)
+
+
 def test_statistics_are_listed_page_by_page(store: Store) -> None:
     for play in PLAYS:
         keep(store, play, 1, [ANN, BOB])
@@ -159,11 +176,15 @@ def test_sums_of_a_moment_stay_what_they_were(store: Store) -> None:
     assert store.sums(Selection(Kind.COMPLETION), store.latest()) != before
 
 
-def test_without_a_database_it_is_kept_in_memory() -> None:
+def test_without_a_database_it_is_kept_in_memory_for_any_number_of_threads() -> None:
     store = Store("sqlite://")
-    keep(store, PLAYS[0], 1, [ANN], "first")
+    with ThreadPoolExecutor(4) as threads:
+        keeping = [threads.submit(keep, store, play, revision, [ANN]) for revision in (1, 2) for play in PLAYS]
+        reading = [threads.submit(known, store) for _ in range(8)]
+        for done in (*keeping, *reading):
+            done.result()
     store.check()
-    assert (known(store), store.resume_token()) == ([(1, ANN)], "first")
+    assert known(store) == [(2, ANN)] * len(PLAYS)
     store.close()
 
 
