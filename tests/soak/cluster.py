@@ -118,7 +118,7 @@ async def _keep(part: Part, name: str, flags: list[str], folder: Path, clock: Pa
 
         async def start() -> asyncio.subprocess.Process:
             return await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", f"services.{name}", "--log-level=warning", *flags),
+                *(sys.executable, "-m", f"services.{name}", *flags),
                 stdout=log,
                 stderr=log,
                 env=environment,
