@@ -26,7 +26,7 @@ SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 PING = bytes([0, 0, 8, 6, 0, 0, 0, 0, 0]) + bytes(8)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def server() -> AsyncIterator[Server]:
     async with running(
         MODULE, "--max-calls-per-peer=2", "--max-concurrent-calls=3", "--handshake-seconds=1"
@@ -66,6 +66,17 @@ async def watch(channel: grpc.aio.Channel) -> grpc.aio.UnaryStreamCall[pb.WatchO
     return call
 
 
+async def end(
+    calls: list[grpc.aio.UnaryStreamCall[pb.WatchOperationRequest, object]], *channels: grpc.aio.Channel
+) -> None:
+    """Cancel calls, and wait until the callers on channels may make others."""
+    for call in calls:
+        call.cancel()
+    async with asyncio.timeout(20):
+        while any([await is_refused(channel) for channel in channels]):
+            pass
+
+
 async def is_refused(channel: grpc.aio.Channel) -> bool:
     call = OperationServiceStub(channel).ListOperations(pb.ListOperationsRequest())
     return await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -90,11 +101,28 @@ async def test_one_caller_has_so_many_calls_over_all_its_connections_and_others_
         with pytest.raises(grpc.aio.AioRpcError) as all_taken:
             await OperationServiceStub(other).ListOperations(pb.ListOperationsRequest())
         assert "limit of this server" in failure(all_taken.value).message
-        for call in calls:
-            call.cancel()
-        async with asyncio.timeout(10):
-            while await is_refused(first):
-                pass
+        await end(calls, first, other)
+
+
+async def test_who_is_refused_is_told_after_a_while_and_others_are_answered_meanwhile(server: Server) -> None:
+    clock = asyncio.get_running_loop()
+    async with (
+        grpc.aio.insecure_channel(server.address) as channel,
+        relay(server, "127.0.0.9") as address,
+        grpc.aio.insecure_channel(address) as other,
+    ):
+        calls = [await watch(channel), await watch(channel)]
+        started = clock.time()
+        refusals = [
+            OperationServiceStub(channel).ListOperations(pb.ListOperationsRequest()).code(),
+            channel.unary_unary("/ghostback.tracking.v1.OperationService/Guess")(b"").code(),
+        ]
+        refused = asyncio.gather(*refusals)
+        await OperationServiceStub(other).ListOperations(pb.ListOperationsRequest())
+        assert not refused.done()
+        assert await refused == [grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNIMPLEMENTED]
+        assert clock.time() - started >= 1
+        await end(calls, channel)
 
 
 async def test_a_message_that_grows_beyond_the_limit_when_unpacked_is_refused_and_takes_no_memory() -> None:
