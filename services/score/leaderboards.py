@@ -109,7 +109,9 @@ class Leaderboard:
 def rank(
     found: Sequence[Sums], min_attempts: int = 1, order: Order = Order.SHRUNK_MEAN, ascending: bool = False
 ) -> Leaderboard:
-    """Rank those who have enough attempts. The same sums give the same numbers, in whatever order they come.
+    """Rank those who have enough attempts; equal ones come by their means, and by their ids.
+
+    The same sums give the same numbers, in whatever order they come.
 
     Args:
         found: of everybody; also those who have too few attempts tell what is usual.
@@ -133,7 +135,7 @@ def rank(
     }
     half = _half_widths(attempts, spreads)
     listed = np.flatnonzero(attempts >= min_attempts)
-    keys = columns[order][listed] if ascending else -columns[order][listed]
+    keys, plain = (each[listed] if ascending else -each[listed] for each in (columns[order], means))
     leaders = [
         Leader(
             rank=1 + int((keys < keys[i]).sum()),
@@ -143,7 +145,7 @@ def rank(
             interval=(float(means[row] - half[row]), float(means[row] + half[row])) if attempts[row] > 1 else None,
             shrunk_mean=float(columns[Order.SHRUNK_MEAN][row]),
         )
-        for i in np.argsort(keys, kind="stable")
+        for i in np.lexsort((plain, keys))
         for row in (listed[i],)
     ]
     return Leaderboard(leaders, mean)

@@ -90,6 +90,9 @@ def test_drawn_means_are_nearer_to_the_truth_than_plain_ones() -> None:
 def test_where_nothing_tells_that_they_differ_everybody_gets_the_mean_of_all(values: list[list[float]]) -> None:
     board = rank([sums(str(i), each) for i, each in enumerate(values)])
     assert {leader.shrunk_mean for leader in board.leaders} == {board.mean}
+    assert {leader.rank for leader in board.leaders} == {1}
+    means = [leader.mean for leader in board.leaders]
+    assert means == sorted(means, reverse=True)
 
 
 def test_equal_ones_share_a_rank_and_those_with_too_few_attempts_count_in_the_mean_only() -> None:

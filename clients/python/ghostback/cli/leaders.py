@@ -67,20 +67,18 @@ def leaders(
     if json:
         suite.show_json(found)
         return
-    typer.echo(f"{found.total_size:,} listed; the mean of all is {found.mean:+.3f}")
+    typer.echo(f"{found.total_size:,} listed; the mean of all is {found.mean:+.4f}")
     suite.show_table(
-        ("rank", "who", "team", "", "attempts", "total", "mean", "95% interval", "drawn mean"),
+        ("rank", "who", "", "attempts", "total", "mean ± 95%", "drawn mean"),
         [
             (
                 str(each.rank),
                 each.display_name or each.id,
-                each.team_id,
-                each.position,
+                f"{each.team_id} {each.position}" if by == "player" else "",
                 f"{each.attempts:,}",
                 f"{each.total:+.2f}",
-                f"{each.mean:+.3f}",
-                f"{each.mean_low:+.3f} to {each.mean_high:+.3f}" if each.HasField("mean_low") else "?",
-                f"{each.shrunk_mean:+.3f}",
+                f"{each.mean:+.4f} ± " + (f"{each.mean_high - each.mean:.4f}" if each.HasField("mean_high") else "?"),
+                f"{each.shrunk_mean:+.4f}",
             )
             for each in found.leaders[:top]
         ],
