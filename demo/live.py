@@ -89,7 +89,7 @@ async def _overlay(client: Client, game: str, plays: Sequence[Play]) -> None:
                 f" {now.game_clock // 60:.0f}:{now.game_clock % 60:02.0f}"
             )
         if told.line:
-            console.print(f"{_TITLES.get(told.moment, ''):>10}  {told.line}")
+            console.print(f"{_TITLES.get(told.moment, ''):>10}  {told.line}", soft_wrap=True)
         if told.moment == pb.MOMENT_COMPLETE and play is plays[-1]:
             return
 

@@ -182,13 +182,12 @@ class Live:
         loop = asyncio.get_running_loop()
         until, rated = loop.time() + _LONGEST_SECONDS, snap
         while loop.time() < until and self._watchers.watch_for(told.name):
-            again = loop.time() + _RATED_SECONDS
             async with self._rating:
                 await self._calm.wait()
                 began = loop.time()
                 rated = await _harmless(self._rated(told.name, snap, rated), Moment.PRE_THROW, told.name) or rated
                 await asyncio.sleep(loop.time() - began)
-            await asyncio.sleep(again - loop.time())
+            await asyncio.sleep(began + _RATED_SECONDS - loop.time())
 
     async def _rated(self, name: str, snap: int, last: int) -> int:
         """Rate the decision at the last whole frame there is, unless it was rated; gives the frame."""

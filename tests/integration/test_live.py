@@ -1,6 +1,7 @@
 """A live game in the running suite: what its watchers are told, and when."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -176,3 +177,17 @@ async def test_ingest_tells_of_live_plays_at_once_and_of_those_that_are_over(gho
             over = await seen.until(lambda each: each.play.name == play.name and each.resume_token)
             assert over.play.forward_pass.arrived_frame == thrown.arrived_frame
         call.cancel()
+
+
+async def test_the_demo_prints_a_line_for_each_moment_of_a_pass(ghostback_suite: RunningSuite) -> None:
+    addresses = ghostback_suite.addresses
+    command = f"-m demo.live --plays 2 --speed 3 --ingest {addresses.ingest} --score {addresses.score}"
+    demo = await asyncio.create_subprocess_exec(sys.executable, *command.split(), stdout=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(90):
+        printed, _ = await demo.communicate()
+    lines = printed.decode().splitlines()
+    assert demo.returncode == 0
+    assert sum(" after the snap: best is " in line for line in lines) >= 1
+    assert sum(line.startswith("     throw  Thrown to ") for line in lines) >= 1
+    assert sum(line.startswith("   arrival  The ball reaches ") for line in lines) >= 1
+    assert sum(line.startswith("      over  ") for line in lines) >= 1
