@@ -1,7 +1,7 @@
 """How passes end, told by predict: at the throw with ghosts, at arrival as it went."""
 
+import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import grpc.aio
@@ -11,12 +11,14 @@ import pytest
 
 import ghostback_models
 from deploy.triton import launcher
-from ghostback import wire
+from ghostback import feed, wire
 from ghostback.client import Addresses, Client
 from ghostback.predict.v1 import predict_service_pb2 as pb
 from services.features import feature_sets, tensors
 from simulator.game import simulate_game
 from tests.failures import failure
+from tests.integration.conftest import Chain
+from tests.integration.test_command import run, short
 from tests.processes import running
 
 NOBODY = "127.0.0.1:1"
@@ -25,6 +27,7 @@ MODELS = Path(ghostback_models.__path__[0])
 PLAY = next(play for play in simulate_game(31, 6).plays if play.forward_pass)
 THROWN_TO = PLAY.forward_pass.target_id if PLAY.forward_pass else ""
 OTHERS = [each.participant_id for each in PLAY.eligible_receivers() if each.participant_id != THROWN_TO]
+IN_THE_AIR = feed.known_at(PLAY, PLAY.forward_pass.forward_frame) if PLAY.forward_pass else PLAY
 RETROSPECTIVE = "models/pass-outcome-retrospective"
 
 
@@ -73,11 +76,18 @@ async def test_at_the_throw_a_forecast_is_made_of_what_the_ghosts_do(client: Cli
 
 
 async def test_at_the_throw_a_play_that_has_come_no_further_gets_the_same_forecasts(client: Client) -> None:
-    assert PLAY.forward_pass
-    so_far = replace(PLAY, samples=PLAY.samples.take(PLAY.samples.frame <= PLAY.forward_pass.forward_frame))
-    over, live = [await client.predict_pass_outcomes(play, [THROWN_TO, *OTHERS]) for play in (PLAY, so_far)]
+    over, live = [await client.predict_pass_outcomes(play, [THROWN_TO, *OTHERS]) for play in (PLAY, IN_THE_AIR)]
     np.testing.assert_array_equal(told(live), told(over))
     assert ((told(live) > 0) & (told(live) < 1)).all()
+
+
+async def test_while_the_ball_is_in_the_air_nothing_is_told_of_its_arrival(client: Client) -> None:
+    with pytest.raises(grpc.aio.AioRpcError, match="still in the air") as refused:
+        await client.predict_pass_outcomes(IN_THE_AIR, model=RETROSPECTIVE)
+    assert failure(refused.value).code == "FAILED_PRECONDITION"
+    prediction = await client.predict_ghosts(IN_THE_AIR)
+    assert [target.actual for target in prediction.targets] == [True]
+    assert prediction.ghosts
 
 
 async def test_at_arrival_the_forecast_is_made_of_where_everyone_was(client: Client) -> None:
@@ -116,25 +126,24 @@ async def test_each_defensive_backs_ghost_takes_his_place_alone(client: Client) 
 
 @pytest.mark.parametrize("model", ["", "models/yards-after-catch-retrospective"])
 async def test_yards_after_the_catch_are_a_distribution(client: Client, model: str) -> None:
-    response = await client.predict_yards_after_catch(PLAY, model=model)
-    [forecast] = response.forecasts
-    assert forecast.target_id == THROWN_TO
-    probability = wire.read_column(forecast.yards, "probabilities")
-    assert probability.sum() == pytest.approx(1, abs=1e-3)
-    yards = forecast.yards.first_yards + np.arange(len(probability))
-    assert -3 < probability @ yards < 40
-    assert response.ghost_model_version == ("" if model else "models/ghosting/versions/2.0.0")
+    forecast = await client.predict_yards_after_catch(PLAY, model=model)
+    [only] = forecast.targets
+    assert only.target_id == THROWN_TO
+    assert only.yards.probabilities.sum() == pytest.approx(1, abs=1e-3)
+    assert -3 < only.yards.mean < 40
+    low, middle, high = (only.yards.quantile(share) for share in (0.05, 0.5, 0.95))
+    assert low < middle < high
+    assert forecast.ghost_model_version == ("" if model else "models/ghosting/versions/2.0.0")
 
 
 async def test_yards_after_the_catch_of_every_receiver_for_draws_of_the_ghosts(client: Client) -> None:
-    response = await client.predict_yards_after_catch(PLAY, OTHERS, ghost_draws=4)
+    forecast = await client.predict_yards_after_catch(PLAY, OTHERS, ghost_draws=4)
     outcomes = await client.predict_pass_outcomes(PLAY, OTHERS)
-    for forecast, outcome in zip(response.forecasts, outcomes.forecasts, strict=True):
-        assert forecast.target_id == outcome.target_id
-        assert forecast.air_yards == pytest.approx(outcome.measurements.air_yards, abs=1e-4)
-        drawn = np.array([wire.read_column(each, "probabilities") for each in forecast.drawn_yards])
-        assert len(drawn) == 4
-        np.testing.assert_allclose(drawn.sum(1), 1, atol=1e-3)
+    for each, outcome in zip(forecast.targets, outcomes.forecasts, strict=True):
+        assert each.target_id == outcome.target_id
+        assert each.air_yards == pytest.approx(outcome.measurements.air_yards, abs=1e-4)
+        assert len(each.drawn_yards) == 4
+        np.testing.assert_allclose([drawn.probabilities.sum() for drawn in each.drawn_yards], 1, atol=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -170,3 +179,20 @@ async def test_what_cannot_be_forecast_is_refused_with_its_field(
 async def test_ghosts_are_not_drawn_by_a_model_of_outcomes(client: Client) -> None:
     with pytest.raises(grpc.aio.AioRpcError, match="models/pass-outcome does pass-outcome, must do ghosting"):
         await client.predict_ghosts(PLAY, model="models/pass-outcome")
+
+
+@pytest.mark.parametrize("moment", [[], ["--at-arrival"]])
+async def test_the_command_tells_of_catch_and_run(chain: Chain, tmp_path: Path, moment: list[str]) -> None:
+    play = chain.passes[1]
+    assert play.forward_pass
+    arguments = "outcomes", short(play.name), *moment
+    table = run(chain, tmp_path, *arguments)
+    printed = json.loads(run(chain, tmp_path, *arguments, "--json"))
+    suffix = "-retrospective" if moment else ""
+    forecast = await chain.client.predict_yards_after_catch(play.name, model=f"models/yards-after-catch{suffix}")
+    assert printed["yards_after_catch"]["model_version"] == forecast.model_version
+    assert printed["model_version"].startswith(f"models/pass-outcome{suffix}/")
+    [expected] = forecast.targets
+    assert f"{expected.yards.mean:.1f}" in table
+    [found] = printed["yards_after_catch"]["forecasts"]
+    assert found["yards"]["probabilities"] == pytest.approx(expected.yards.probabilities, abs=1e-3)

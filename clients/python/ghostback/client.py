@@ -25,6 +25,9 @@ from ghostback.results import (
     Progress,
     QualityReport,
     Target,
+    Yards,
+    YardsAfterCatch,
+    YardsForecast,
     counts,
     reason_name,
 )
@@ -42,6 +45,9 @@ __all__ = [
     "Progress",
     "QualityReport",
     "Target",
+    "Yards",
+    "YardsAfterCatch",
+    "YardsForecast",
 ]
 
 
@@ -265,7 +271,7 @@ class Client:
         model: str = "",
         ghost_model: str = "",
         ghost_draws: int = 0,
-    ) -> predict_service_pb2.PredictYardsAfterCatchResponse:
+    ) -> YardsForecast:
         """How far each of some targets runs once he has caught a pass (default: the one thrown to), at the throw.
 
         Args:
@@ -283,10 +289,21 @@ class Client:
             ghost_model=ghost_model,
             ghost_draws=ghost_draws,
         )
-        response: predict_service_pb2.PredictYardsAfterCatchResponse = await self.predict.PredictYardsAfterCatch(
-            request, timeout=self._timeout
+        response = await self.predict.PredictYardsAfterCatch(request, timeout=self._timeout)
+        return YardsForecast(
+            model_version=response.model_version,
+            ghost_model_version=response.ghost_model_version,
+            targets=tuple(
+                YardsAfterCatch(
+                    forecast.target_id,
+                    forecast.air_yards,
+                    _yards(forecast.yards),
+                    tuple(map(_yards, forecast.drawn_yards)),
+                )
+                for forecast in response.forecasts
+            ),
+            message=response,
         )
-        return response
 
     async def predict_tensors(
         self, feature_set: str, plays: Mapping[str, Mapping[str, NDArray[np.floating]]], model: str = ""
@@ -467,3 +484,7 @@ def _source(play: str | Play) -> source_pb2.PlaySource:
     if isinstance(play, str):
         return wire.view(source_pb2.PlaySource)(name=play)
     return wire.view(source_pb2.PlaySource)(play=convert.play_to_message(play))
+
+
+def _yards(message: predict_service_pb2.YardsDistribution) -> Yards:
+    return Yards(message.first_yards, wire.read_column(message, "probabilities").astype(np.float64))

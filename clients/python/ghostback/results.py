@@ -127,6 +127,63 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Yards:
+    """A distribution over whole yards.
+
+    Attributes:
+        first: the yards that the first probability is of.
+        probabilities: (n,) of each number of yards; they sum to 1.
+    """
+
+    first: int
+    probabilities: Points
+
+    @property
+    def mean(self) -> float:
+        """Yards to expect."""
+        return float(self.probabilities @ (self.first + np.arange(len(self.probabilities))))
+
+    def quantile(self, share: float) -> int:
+        """The fewest yards that are not exceeded with a probability of at least `share`, 0 to 1."""
+        below = np.cumsum(self.probabilities)
+        return self.first + int(np.searchsorted(below, share * below[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class YardsAfterCatch:
+    """How far a receiver runs once he has caught a pass.
+
+    Attributes:
+        target_id: the receiver.
+        air_yards: from the line of scrimmage to where the ball comes down, along the field, yards.
+        yards: from there to the end of the play, along the field.
+        drawn_yards: the same for each draw of the ghosts.
+    """
+
+    target_id: str
+    air_yards: float
+    yards: Yards
+    drawn_yards: tuple[Yards, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class YardsForecast:
+    """How far receivers run.
+
+    Attributes:
+        model_version: which model version made it.
+        ghost_model_version: which one drew the ghosts; empty at the catch.
+        targets: one for each target.
+        message: the response as received.
+    """
+
+    model_version: str
+    ghost_model_version: str
+    targets: tuple[YardsAfterCatch, ...]
+    message: predict_service_pb2.PredictYardsAfterCatchResponse
+
+
+@dataclass(frozen=True, slots=True)
 class Outputs:
     """What a model version gave for the tensors of one play.
 
