@@ -12,7 +12,7 @@ import structlog
 
 from ghostback.play import Pass, Play, PlayState
 from services.common import tracing
-from services.common.errors import DomainError, FailedPrecondition
+from services.common.errors import DomainError, FailedPrecondition, ResourceExhausted, Unavailable
 from services.score import decisions, lines, metrics, profiles, trajectories
 from services.score.decisions import Options
 from services.score.statistics import Arrival
@@ -25,7 +25,7 @@ _RATED_SECONDS = 0.5
 _LONGEST_SECONDS = 30.0
 """How long after the snap a play is rated that has no throw and is not over."""
 _LATE_SECONDS, _ASKED_SECONDS = 2.0, 0.02
-"""How long, and how often, samples of a moment are waited for after it was told."""
+"""How long, and how often, samples of a moment, and who does not answer, are waited for after it was told."""
 _FOLLOWED = 1024
 """Live plays that are remembered; the oldest of more is taken as over."""
 _log = structlog.get_logger()
@@ -109,7 +109,7 @@ class Live:
         thrown = play.forward_pass
         if thrown is None:
             snap = next((event.frame for event in play.events if event.name == "ball_snap"), None)
-            if snap is not None and followed.rating is None:
+            if snap is not None and (followed.rating is None or followed.rating.done()):
                 followed.rating = self._tasks.create_task(self._rate(play, snap))
             return
         _stop(followed)
@@ -152,22 +152,22 @@ class Live:
                 self._calm.set()
 
     async def _when_there(self, name: str, frame: int, work: Callable[[Play, int], Awaitable[None]]) -> None:
-        """Do something with a play and its revision once its samples are there up to a frame.
+        """Do something with a play and its revision once its samples are there up to a frame, and who is asked answers.
 
         Raises:
-            FailedPrecondition: they do not come, or the play lacks something else.
-            DomainError: something does not answer.
+            DomainError: they do not come, the play lacks something else, or something does not answer for long.
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + _LATE_SECONDS
         while True:
-            play, revision = await self._upstreams.revised(name)
             try:
+                play, revision = await self._upstreams.revised(name)
                 if not (play.samples.frame >= frame).any():
                     raise FailedPrecondition("TRACKS_INCOMPLETE", f"{name} has no samples at frame {frame}", name)
                 await work(play, revision)
-            except FailedPrecondition as error:
-                if error.reason != "TRACKS_INCOMPLETE" or loop.time() >= until:
+            except (FailedPrecondition, Unavailable, ResourceExhausted) as error:
+                lacks_more = isinstance(error, FailedPrecondition) and error.reason != "TRACKS_INCOMPLETE"
+                if lacks_more or loop.time() >= until:
                     raise
                 await asyncio.sleep(_ASKED_SECONDS)
             else:

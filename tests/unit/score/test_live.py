@@ -39,6 +39,7 @@ class Suite(Forecasts):
         self.news: asyncio.Queue[Play | Exception] = asyncio.Queue()
         self.asked: list[tuple[str, Play]] = []
         self.broken = ""
+        self.away = 0
         self.answers = asyncio.Event()
         self.answers.set()
 
@@ -59,6 +60,9 @@ class Suite(Forecasts):
     async def at_throw(self, play: Play) -> tuple[float, float]:
         self._asked("at_throw", play)
         await self.answers.wait()
+        if self.away:
+            self.away -= 1
+            raise Unavailable("UPSTREAM_UNAVAILABLE", "it does not answer")
         return self.completion, 0.02
 
     async def options(self, play: Play, draws: int = DRAWS) -> Options:
@@ -188,6 +192,15 @@ async def test_a_play_that_cannot_be_told_of_and_an_ingest_that_is_away_stop_not
             suite.update(feed.known_at(good, thrown(good).arrived_frame))
             seen = await until(watcher, arrived)
     assert {known.play for known in seen} == {good.name}
+
+
+async def test_a_predict_that_is_away_for_a_moment_is_asked_again() -> None:
+    suite = Suite()
+    suite.away = 2
+    async with following(suite) as watchers:
+        with watchers.watched("") as watcher:
+            suite.update(feed.known_at(PLAY, thrown(PLAY).forward_frame))
+            assert (await until(watcher, decided))[-1].completion == suite.completion
 
 
 async def test_another_target_is_told_of_anew() -> None:
