@@ -60,12 +60,12 @@ async def test_memory_is_bounded_when_many_streams_send_as_much_as_they_can(sqli
 
         async def send(play: Play) -> int:
             async with connection(server) as channel:
-                requests = [message(play=play.name, sequence=i, samples=batches[i % 4]) for i in range(8)]
+                requests = [message(play=play.name, sequence=i, samples=batches[i]) for i in range(4)]
                 return len([response async for response in wire.stub(SERVICE, channel).StreamTags(iter(requests))])
 
         acknowledged = await asyncio.gather(*map(send, plays))
         print(f"peak {peak_megabytes(server)} MB")  # noqa: T201
-        assert acknowledged == [8] * CALLS
+        assert acknowledged == [4] * CALLS
         assert peak_megabytes(server) < MEGABYTES
 
 
