@@ -206,12 +206,7 @@ class Live:
     async def _throw(self, play: Play, revision: int) -> None:
         """Tell how likely the catch is, at once; then what each option is worth too."""
         thrown = _thrown(play)
-        cut = replace(
-            play,
-            state=PlayState.LIVE,
-            forward_pass=replace(thrown, outcome=None, arrived_frame=0),
-            samples=play.samples.take(play.samples.frame <= thrown.forward_frame),
-        )
+        cut = play.known_at(thrown.forward_frame)
         known = Known(play.name, revision, Moment.AT_THROW, thrown.forward_frame, "", target_id=thrown.target_id)
         if thrown.target_id:
             completion, interception = await self._upstreams.at_throw(cut)

@@ -11,7 +11,7 @@ import pytest
 
 import ghostback_models
 from deploy.triton import launcher
-from ghostback import feed, wire
+from ghostback import wire
 from ghostback.client import Addresses, Client
 from ghostback.predict.v1 import predict_service_pb2 as pb
 from services.features import feature_sets, tensors
@@ -27,7 +27,7 @@ MODELS = Path(ghostback_models.__path__[0])
 PLAY = next(play for play in simulate_game(31, 6).plays if play.forward_pass)
 THROWN_TO = PLAY.forward_pass.target_id if PLAY.forward_pass else ""
 OTHERS = [each.participant_id for each in PLAY.eligible_receivers() if each.participant_id != THROWN_TO]
-IN_THE_AIR = feed.known_at(PLAY, PLAY.forward_pass.forward_frame) if PLAY.forward_pass else PLAY
+IN_THE_AIR = PLAY.known_at(PLAY.forward_pass.forward_frame) if PLAY.forward_pass else PLAY
 RETROSPECTIVE = "models/pass-outcome-retrospective"
 
 

@@ -3,12 +3,11 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
 from ghostback.client import Acknowledgement, Client
-from ghostback.play import Play, PlayState, Samples
+from ghostback.play import Play, Samples
 
 
 def batches(play: Play, seconds: float = 1.0) -> Iterator[Samples]:
@@ -17,24 +16,6 @@ def batches(play: Play, seconds: float = 1.0) -> Iterator[Samples]:
     part = samples.frame // max(1, round(seconds * play.sample_rate))
     for rows in np.split(np.arange(len(samples)), np.flatnonzero(np.diff(part)) + 1):
         yield samples.take(rows)
-
-
-def known_at(play: Play, frame: int) -> Play:
-    """A play that is over as it is known while it is live, at a frame."""
-    thrown = play.forward_pass
-    if thrown and thrown.forward_frame <= frame:
-        arrived = thrown.arrived_frame if thrown.arrived_frame <= frame else 0
-        thrown = replace(thrown, outcome=None, arrived_frame=arrived)
-    else:
-        thrown = None
-    return replace(
-        play,
-        state=PlayState.LIVE,
-        description="",
-        events=tuple(event for event in play.events if event.frame <= frame),
-        forward_pass=thrown,
-        samples=play.samples.take(play.samples.frame <= frame),
-    )
 
 
 async def stream(
@@ -58,7 +39,7 @@ async def stream(
     async def feed() -> AsyncIterator[tuple[str, Samples]]:
         sequence = 0
         for play in plays:
-            known = known_at(play, -1)
+            known = play.known_at(-1)
             await client.update_play(known)
             parts = list(batches(play, seconds))
             last_batch_of[sequence + len(parts) - 1] = play
@@ -69,7 +50,7 @@ async def stream(
                     await asyncio.sleep(began + last / play.sample_rate / speed - clock())
                 yield play.name, part
                 sequence += 1
-                now = known_at(play, last)
+                now = play.known_at(last)
                 if speed and (now.events, now.forward_pass) != (known.events, known.forward_pass):
                     await client.update_play(now)
                     known = now

@@ -286,6 +286,23 @@ class Play:
             and (p.position in ELIGIBLE_POSITIONS or p.participant_id == target)
         )
 
+    def known_at(self, frame: int) -> Self:
+        """The play as it is known while it is live, at a frame: nothing of what comes later."""
+        thrown = self.forward_pass
+        if thrown and thrown.forward_frame <= frame:
+            arrived = thrown.arrived_frame if thrown.arrived_frame <= frame else 0
+            thrown = replace(thrown, outcome=None, arrived_frame=arrived)
+        else:
+            thrown = None
+        return replace(
+            self,
+            state=PlayState.LIVE,
+            description="",
+            events=tuple(event for event in self.events if event.frame <= frame),
+            forward_pass=thrown,
+            samples=self.samples.take(self.samples.frame <= frame),
+        )
+
     def participant(self, participant_id: str) -> Participant | None:
         """The participant of that id, None when there is none."""
         return next((p for p in self.participants if p.participant_id == participant_id), None)

@@ -24,8 +24,7 @@ def test_a_live_play_is_known_up_to_a_frame_and_no_further() -> None:
     thrown = play.forward_pass
     assert thrown
     before, in_air, arrived = (
-        feed.known_at(play, frame)
-        for frame in (thrown.forward_frame - 1, thrown.arrived_frame - 1, thrown.arrived_frame)
+        play.known_at(frame) for frame in (thrown.forward_frame - 1, thrown.arrived_frame - 1, thrown.arrived_frame)
     )
     assert before.forward_pass is None
     assert [event.name for event in before.events] == ["ball_snap"]

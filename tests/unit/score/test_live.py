@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ghostback import feed
 from ghostback.play import Event, Pass, Play
 from services.common.errors import FailedPrecondition, Unavailable
 from services.score import trajectories
@@ -112,11 +111,11 @@ async def test_a_play_is_told_of_before_the_throw_at_it_and_at_arrival() -> None
     suite, of = Suite(), thrown(PLAY)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(feed.known_at(PLAY, of.forward_frame - 5))
+            suite.update(PLAY.known_at(of.forward_frame - 5))
             [before] = await until(watcher, lambda known: known.moment is Moment.PRE_THROW)
-            suite.update(feed.known_at(PLAY, of.forward_frame))
+            suite.update(PLAY.known_at(of.forward_frame))
             throw = (await until(watcher, decided))[-1]
-            suite.update(feed.known_at(PLAY, of.arrived_frame))
+            suite.update(PLAY.known_at(of.arrived_frame))
             [arrival] = await until(watcher, arrived)
     assert (before.frame, before.target_id, before.completion) == (of.forward_frame - 5, "", None)
     assert before.decision
@@ -135,7 +134,7 @@ async def test_at_the_throw_nothing_is_asked_of_what_came_later() -> None:
     suite, of = Suite(), thrown(PLAY)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(feed.known_at(PLAY, of.arrived_frame))
+            suite.update(PLAY.known_at(of.arrived_frame))
             await until(watcher, arrived)
     asked = [play for what, play in suite.asked if what in ("at_throw", "options")]
     assert asked
@@ -146,7 +145,7 @@ async def test_at_the_throw_nothing_is_asked_of_what_came_later() -> None:
 
 async def test_samples_that_come_after_the_news_of_the_throw_are_waited_for() -> None:
     suite, of = Suite(), thrown(PLAY)
-    told, early = feed.known_at(PLAY, of.forward_frame), feed.known_at(PLAY, of.forward_frame - 1)
+    told, early = PLAY.known_at(of.forward_frame), PLAY.known_at(of.forward_frame - 1)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
             suite.update(replace(early, forward_pass=told.forward_pass))
@@ -164,7 +163,7 @@ async def test_watchers_share_one_computation_and_each_gets_its_own_game() -> No
             watchers.watched(GAME.game.game_id) as second,
             watchers.watched("other") as other,
         ):
-            suite.update(feed.known_at(PLAY, of.arrived_frame))
+            suite.update(PLAY.known_at(of.arrived_frame))
             assert (await until(first, arrived))[-1] == (await until(second, arrived))[-1]
             assert other.read() == []
     assert [what for what, _ in suite.asked] == ["at_throw", "options", "arrival"]
@@ -173,11 +172,11 @@ async def test_watchers_share_one_computation_and_each_gets_its_own_game() -> No
 async def test_nothing_is_computed_where_nobody_watches() -> None:
     suite = Suite()
     async with following(suite) as watchers:
-        suite.update(feed.known_at(PLAY, thrown(PLAY).arrived_frame))
+        suite.update(PLAY.known_at(thrown(PLAY).arrived_frame))
         while not suite.news.empty():
             await asyncio.sleep(0)
         with watchers.watched("") as watcher:
-            suite.update(feed.known_at(PASSES[1], thrown(PASSES[1]).arrived_frame))
+            suite.update(PASSES[1].known_at(thrown(PASSES[1]).arrived_frame))
             await until(watcher, arrived)
     assert {play.name for _, play in suite.asked} == {PASSES[1].name}
 
@@ -187,9 +186,9 @@ async def test_a_play_that_cannot_be_told_of_and_an_ingest_that_is_away_stop_not
     suite.broken = bad.name
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(feed.known_at(bad, thrown(bad).arrived_frame))
+            suite.update(bad.known_at(thrown(bad).arrived_frame))
             suite.news.put_nowait(Unavailable("UPSTREAM_UNAVAILABLE", "it does not answer"))
-            suite.update(feed.known_at(good, thrown(good).arrived_frame))
+            suite.update(good.known_at(thrown(good).arrived_frame))
             seen = await until(watcher, arrived)
     assert {known.play for known in seen} == {good.name}
 
@@ -199,13 +198,13 @@ async def test_a_predict_that_is_away_for_a_moment_is_asked_again() -> None:
     suite.away = 2
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(feed.known_at(PLAY, thrown(PLAY).forward_frame))
+            suite.update(PLAY.known_at(thrown(PLAY).forward_frame))
             assert (await until(watcher, decided))[-1].completion == suite.completion
 
 
 async def test_another_target_is_told_of_anew() -> None:
     suite, of = Suite(), thrown(PLAY)
-    told = feed.known_at(PLAY, of.forward_frame)
+    told = PLAY.known_at(of.forward_frame)
     other = next(each for each in PLAY.eligible_receivers() if each.participant_id != of.target_id)
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
@@ -221,8 +220,8 @@ async def test_decisions_before_a_throw_wait_for_the_throws_of_others() -> None:
     suite.answers.clear()
     async with following(suite) as watchers:
         with watchers.watched("") as watcher:
-            suite.update(feed.known_at(first, thrown(first).forward_frame))
-            suite.update(feed.known_at(second, thrown(second).forward_frame - 5))
+            suite.update(first.known_at(thrown(first).forward_frame))
+            suite.update(second.known_at(thrown(second).forward_frame - 5))
             while not suite.asked:
                 await asyncio.sleep(0)
             suite.answers.set()
@@ -245,12 +244,12 @@ async def test_a_slow_watcher_has_the_latest_of_each_play_and_moment_and_no_more
 
 def test_a_ball_in_the_air_has_no_trajectories_to_score() -> None:
     with pytest.raises(FailedPrecondition, match="still in the air"):
-        trajectories.actual(feed.known_at(PLAY, thrown(PLAY).forward_frame))
+        trajectories.actual(PLAY.known_at(thrown(PLAY).forward_frame))
 
 
 async def test_a_frame_that_is_there_in_part_is_not_rated() -> None:
     suite, of = Suite(), thrown(PLAY)
-    play = feed.known_at(PLAY, of.forward_frame - 4)
+    play = PLAY.known_at(of.forward_frame - 4)
     last = np.flatnonzero(play.samples.frame == of.forward_frame - 4)
     part = replace(play, samples=play.samples.take(np.setdiff1d(np.arange(len(play.samples)), last[3:])))
     async with following(suite) as watchers:
