@@ -1,8 +1,12 @@
 """The tensors of `yards-after-catch`: a row for each target, with what awaits him once he has the ball."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 
 from ghostback.play import FIELD_LENGTH, FIELD_WIDTH, ParticipantKind
+from services.features import measurements
 from services.features.measurements import Ghosts, Going, defenders_at, line_of_scrimmage
 from services.features.moment import Moment, Points
 from services.features.targets import Target, run_on
@@ -16,12 +20,37 @@ _NOBODY = 60.0
 """Yards to someone who is not there, and the most that is told."""
 
 
-def tensors(moment: Moment, going: Going, ghosts: Ghosts) -> dict[str, Points]:
+@dataclass(frozen=True, slots=True)
+class GoingAll(Going):
+    """Where the defenders go without ghosts, and the offense.
+
+    Attributes:
+        offense: (n_steps, 2) yards, by participant; of those with samples at the pass.
+    """
+
+    offense: Mapping[str, Points]
+
+
+def going(moment: Moment) -> GoingAll:
+    """Where everyone of a moment goes."""
+    defense, position = measurements.going(moment), moment.tracks.position
+    rows = {
+        p.participant_id: moment.tracks.row(p.participant_id)
+        for p in moment.play.participants
+        if p.kind is ParticipantKind.PLAYER
+        and p.team_id == moment.play.offense_team
+        and p.participant_id in moment.tracks
+    }
+    offense = {name: run_on(moment.tracks, row)[0] for name, row in rows.items() if np.isfinite(position[row, 0, 0])}
+    return GoingAll(defense.place, defense.velocity, offense)
+
+
+def tensors(moment: Moment, going: GoingAll, ghosts: Ghosts) -> dict[str, Points]:
     """Measurements (n_targets, 19), as the feature set names them.
 
     Args:
         moment: the pass.
-        going: where defenders go without ghosts.
+        going: where everyone goes without ghosts.
         ghosts: of defenders.
 
     Raises:
@@ -30,7 +59,7 @@ def tensors(moment: Moment, going: Going, ghosts: Ghosts) -> dict[str, Points]:
     return {"measurements": np.array([_at_arrival(moment, target, going, ghosts) for target in moment.targets])}
 
 
-def _at_arrival(moment: Moment, target: Target, going: Going, ghosts: Ghosts) -> list[float]:
+def _at_arrival(moment: Moment, target: Target, going: GoingAll, ghosts: Ghosts) -> list[float]:
     arrival = moment.feature_set.observed - 1 + target.air_steps
     ball, receiver = moment.turned(target.ball[arrival]), moment.turned(target.receiver[arrival])
     running = moment.direction * target.receiver_velocity[arrival - 1]
@@ -46,7 +75,8 @@ def _at_arrival(moment: Moment, target: Target, going: Going, ghosts: Ghosts) ->
         speed = float(closing[i] @ gaps[i]) / max(float(distance[i]), 1e-6)
         nearest += [min(float(distance[i]), _NOBODY), float(gaps[i, 0]), speed]
     nearest += [_NOBODY, _NOBODY, 0.0] * (_NEAREST - len(distance))
-    blockers = _teammates(moment, target, arrival) - receiver
+    others = [path[arrival] for name, path in going.offense.items() if name != target.participant_id]
+    blockers = moment.turned(np.array(others).reshape(-1, 2)) - receiver
     leading = (blockers[:, 0] > 0) & (np.linalg.norm(blockers, axis=1) < _BLOCKERS_WITHIN)
     return [
         float(caught_at - line),
@@ -59,17 +89,3 @@ def _at_arrival(moment: Moment, target: Target, going: Going, ghosts: Ghosts) ->
         *(float((ahead & (distance < near)).sum()) for near in _WITHIN),
         float(leading.sum()),
     ]
-
-
-def _teammates(moment: Moment, target: Target, arrival: int) -> Points:
-    """Where the others of the offense are at arrival, (n, 2) yards, turned; those with samples at the pass."""
-    rows = [
-        moment.tracks.row(p.participant_id)
-        for p in moment.play.participants
-        if p.kind is ParticipantKind.PLAYER
-        and p.team_id == moment.play.offense_team
-        and p.participant_id != target.participant_id
-        and p.participant_id in moment.tracks
-    ]
-    places = [run_on(moment.tracks, row)[0][arrival] for row in rows if np.isfinite(moment.tracks.position[row, 0, 0])]
-    return moment.turned(np.array(places).reshape(-1, 2))

@@ -102,7 +102,7 @@ def compute(
     if feature_set.row == "pass":
         n, tensor_row, slot = 0, np.empty(0, np.intp), np.empty(0, np.intp)
         measure = catches if feature_set.name.startswith("yards-after-catch") else measurements
-        going = measurements.going(moment)
+        going = measure.going(moment)
         parts = [measure.tensors(moment, going, each) for each in ghosts]
         values = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     elif feature_set.row == "target":
