@@ -103,6 +103,7 @@ def error_of(call_error: grpc.aio.AioRpcError, upstream: str) -> errors.DomainEr
         f"{upstream} does not answer: {call_error.code().name} {message}",
         retry_seconds=retry_seconds,
         upstream=upstream,
+        code=call_error.code().name,
     )
 
 

@@ -1,21 +1,26 @@
 """Keeping the statistics of every play that is completed or corrected."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Protocol
 
+import prometheus_client
 import structlog
-from prometheus_client import Counter
 
 from ghostback.play import Game, Play
 from services.common.errors import DomainError, FailedPrecondition, InvalidInput
 from services.score import statistics
 from services.score.statistics import Statistic
 
-_PLAYS = Counter("ghostback_plays_kept_total", "Completed or corrected plays whose statistics are kept, or none.")
-_KEPT = Counter("ghostback_statistics_total", "Statistics of plays kept, by kind.", ["kind"])
+_TRIES = 5
+"""How often a play is tried at which another service stumbles over itself, before the plays after it."""
+_PLAYS = prometheus_client.Counter(
+    "ghostback_plays_kept_total", "Completed or corrected plays whose statistics are kept, or none."
+)
+_KEPT = prometheus_client.Counter("ghostback_statistics_total", "Statistics of plays kept, by kind.", ["kind"])
 _log = structlog.get_logger()
 _ALWAYS = datetime.fromtimestamp(0, UTC)
 
@@ -66,6 +71,7 @@ class Statistician:
         self._upstreams = upstreams
         self._store = store
         self._seconds = seconds
+        self._defects: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Keep until cancelled."""
@@ -92,11 +98,15 @@ class Statistician:
             found = await statistics.of_play(play, self._upstreams)
         except (FailedPrecondition, InvalidInput) as error:
             _log.debug("no statistics", play=name, problem=error.message)
-        except DomainError:
-            raise
+        except DomainError as error:
+            self._defects[name] += error.metadata.get("code") == "INTERNAL"
+            if self._defects[name] < _TRIES:
+                raise
+            _log.error("no statistics", play=name, problem=error.message)
         except Exception:
             _log.exception("no statistics", play=name)
         await asyncio.to_thread(self._store.keep, play, game, revision, found, resume)
+        del self._defects[name]
         _PLAYS.inc()
         for each in found:
             _KEPT.labels(each.kind).inc()

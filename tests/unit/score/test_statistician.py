@@ -19,6 +19,7 @@ from tests.unit.score.test_play_statistics import Forecasts
 GAME = simulate_game(4, 12)
 PASSES = [play.name for play in GAME.plays if play.forward_pass]
 GONE = Unavailable("UPSTREAM_UNAVAILABLE", "it does not answer")
+DEFECT = Unavailable("UPSTREAM_UNAVAILABLE", "internal error", code="INTERNAL")
 
 
 class Suite(Forecasts):
@@ -30,6 +31,7 @@ class Suite(Forecasts):
         self.told = list(self.plays)
         self.failures = Counter(failures)
         self.news = asyncio.Event()
+        self.problem_of_all = GONE
 
     def correct(self, name: str, play: Play) -> None:
         self.plays[name] = (play, self.plays[name][1] + 1)
@@ -65,7 +67,7 @@ class Suite(Forecasts):
     def _fail(self, what: str) -> None:
         if self.failures[what]:
             self.failures[what] -= 1
-            raise GONE
+            raise self.problem_of_all
 
 
 class Kept:
@@ -107,6 +109,15 @@ async def test_what_does_not_answer_delays_and_loses_nothing(what: str) -> None:
     await until(Suite(), whole, lambda: whole.token == str(len(GAME.plays)))
     await until(Suite({what: 5}), kept, lambda: kept.token == str(len(GAME.plays)))
     assert kept.plays == whole.plays
+
+
+async def test_a_play_that_another_service_stumbles_over_keeps_no_other_waiting() -> None:
+    suite, kept = Suite({"arrival": 50}), Kept()
+    suite.problem_of_all = DEFECT
+    await until(suite, kept, lambda: kept.token == str(len(suite.told)))
+    found = [bool(kept.plays[name][1]) for name in PASSES]
+    assert not found[0]
+    assert set(kept.times.values()) == {1}
 
 
 async def test_a_new_start_goes_on_where_the_last_one_ended() -> None:
