@@ -113,7 +113,6 @@ async def _serve(name: str, settings: S, start: Callable[[S], AbstractAsyncConte
             health.drain()
             calls.drain()
             await server.stop(settings.drain_seconds)
-            metrics.shutdown()
     finally:
         await server.stop(0)
     _log.info("stopped")
