@@ -18,6 +18,7 @@ from services.common.operations import Operations, Report
 from services.common.upstream import Upstream
 from services.features import draws, feature_sets, tensors
 from services.features.library import Library
+from services.features.lookups import MARK_KEY, LookUps
 from services.features.measurements import Ghosts
 from services.features.screening import catalogue, screened, table
 from services.features.screening.boosting import Workers
@@ -49,6 +50,7 @@ class FeaturesServicer:
 
     def __init__(self, ingest: Upstream, library: Library, operations: Operations, screening_threads: int) -> None:
         self._ingest = ingest
+        self._look_ups = LookUps(ingest)
         self._library = library
         self._operations = operations
         self._threads = screening_threads
@@ -72,7 +74,8 @@ class FeaturesServicer:
         feature_set = await asyncio.to_thread(self._library.get, name)
         requests.at_most(request, target_ids=16, defender_ids=32, ghosts=512)
         ghosts = _ghosts(request, feature_set)
-        play = await plays.resolve(request.source, self._ingest)
+        mark = dict(context.invocation_metadata() or ()).get(MARK_KEY, "")
+        play = await self._look_ups.resolve(request.source, mark)
         asked = list(request.target_ids), list(request.defender_ids)
         if isinstance(feature_set, ScreenedSet):
             return _response(await asyncio.to_thread(screened.compute, play, feature_set, *asked))

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import uuid
 from collections.abc import Iterable, Sequence
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address
@@ -16,6 +17,7 @@ from ghostback.tracking.v1 import source_pb2
 from services.common import identity, interceptor, requests
 from services.common.errors import InvalidInput, PermissionDenied, Violation
 from services.common.upstream import Upstream
+from services.features.lookups import MARK_KEY
 from services.predict.attempts import Attempted, Drawing, Features, Running
 from services.predict.forecasts import Draw, PassOutcomes, YardsAfterCatch
 from services.predict.registry import Registry
@@ -67,7 +69,7 @@ class PredictServicer:
         requests.at_most(request, target_ids=16, defender_ids=32)
         [decision] = self._decide(request.model or _DEFAULT_MODEL, [_name_of(request.source)], context)
         _check_task(decision, "ghosting", "model")
-        interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
+        _pass_on(decision)
         asked = {name: getattr(request, name) for name in ("source", "target_ids", "defender_ids")}
         drawing = Drawing(Features(self._features, **asked), self._model_server)
         response: pb.PredictGhostsResponse = await self._answer(decision, drawing.of, context)
@@ -112,7 +114,7 @@ class PredictServicer:
             raise InvalidInput("FIELD_INVALID", [Violation("ghost_draws", told)])
         [decision] = self._decide(request.model or f"models/{task}", [_name_of(request.source)], context)
         _check_task(decision, task, "model")
-        interceptor.passed_on.set(((ARM_KEY, decision.arm),) if decision.arm else ())
+        _pass_on(decision)
         return decision
 
     async def _answer(self, decision: Decision, attempt: Attempt[Attempted], context: Any) -> Any:
@@ -202,6 +204,12 @@ def _check_task(decision: Decision, task: str, field: str) -> None:
     if does != task:
         told = f"models/{decision.stable.manifest.name} does {does}, must do {task}"
         raise InvalidInput("FIELD_INVALID", [Violation(field, told)])
+
+
+def _pass_on(decision: Decision) -> None:
+    """Have the calls to other services name the arm, and be known as those of one call."""
+    arm = ((ARM_KEY, decision.arm),) if decision.arm else ()
+    interceptor.passed_on.set((*arm, (MARK_KEY, uuid.uuid4().hex)))
 
 
 async def _tell(response: _Response, context: Any) -> None:

@@ -1,7 +1,11 @@
 """How passes end, told by predict: at the throw with ghosts, at arrival as it went."""
 
+import asyncio
 import json
+import re
+import urllib.request
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import grpc.aio
@@ -11,7 +15,7 @@ import pytest
 
 import ghostback_models
 from deploy.triton import launcher
-from ghostback import wire
+from ghostback import feed, wire
 from ghostback.client import Addresses, Client
 from ghostback.predict.v1 import predict_service_pb2 as pb
 from services.features import feature_sets, tensors
@@ -19,12 +23,12 @@ from simulator.game import simulate_game
 from tests.failures import failure
 from tests.integration.conftest import Chain
 from tests.integration.test_command import run, short
-from tests.processes import running
+from tests.processes import Server, running
 
-NOBODY = "127.0.0.1:1"
 LIVE, AT_ARRIVAL = feature_sets.get("pass-outcome-live@1"), feature_sets.get("pass-outcome@1")
 MODELS = Path(ghostback_models.__path__[0])
-PLAY = next(play for play in simulate_game(31, 6).plays if play.forward_pass)
+GAME = simulate_game(31, 6)
+PLAY = next(play for play in GAME.plays if play.forward_pass)
 THROWN_TO = PLAY.forward_pass.target_id if PLAY.forward_pass else ""
 OTHERS = [each.participant_id for each in PLAY.eligible_receivers() if each.participant_id != THROWN_TO]
 IN_THE_AIR = PLAY.known_at(PLAY.forward_pass.forward_frame) if PLAY.forward_pass else PLAY
@@ -32,19 +36,25 @@ RETROSPECTIVE = "models/pass-outcome-retrospective"
 
 
 @pytest.fixture(scope="module")
-async def client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
+async def ingest() -> AsyncIterator[Server]:
+    async with running("services.ingest") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+async def client(ingest: Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Client]:
     folder = tmp_path_factory.mktemp("triton")
     (folder / "models").mkdir()
     async with (
         launcher.running(Path(__file__).parents[2] / ".venv-triton", folder / "models", folder / "log") as triton,
-        running("services.features", f"--ingest={NOBODY}") as features,
+        running("services.features", f"--ingest={ingest.address}") as features,
         running(
             "services.predict",
             f"--features={features.address}",
             f"--triton={triton.ports.grpc_address}",
             f"--model-repository={folder / 'models'}",
         ) as predict,
-        Client(Addresses(NOBODY, features.address, predict.address, NOBODY)) as client,
+        Client(Addresses(ingest.address, features.address, predict.address)) as client,
     ):
         yield client
 
@@ -98,6 +108,28 @@ async def test_at_arrival_the_forecast_is_made_of_where_everyone_was(client: Cli
     expected = known(measured, "retrospective/pass_outcome_trees")
     np.testing.assert_allclose(told(response), expected[:, [0, 2]], atol=1e-4)
     assert response.forecasts[0].measurements.receiver_to_ball == pytest.approx(measured[0, 10], abs=1e-4)
+
+
+async def test_a_stored_play_is_looked_up_once_a_call_and_anew_for_the_next(client: Client, ingest: Server) -> None:
+    def look_ups() -> float:
+        page = urllib.request.urlopen(ingest.metrics).read().decode()
+        found = re.search(r'^ghostback_grpc_calls_total\{code="OK",method="[^"]*/GetPlay"\} (.*)$', page, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    await client.update_game(GAME.game)
+    async for _ in feed.stream(client, [PLAY]):
+        pass
+    before = await asyncio.to_thread(look_ups)
+    stored = await client.predict_pass_outcomes(PLAY.name, OTHERS, ghost_draws=2)
+    assert await asyncio.to_thread(look_ups) == before + 1
+    line = PLAY.situation.line_of_scrimmage - 3 * PLAY.offense_direction
+    await client.update_play(replace(PLAY, situation=replace(PLAY.situation, line_of_scrimmage=line)))
+    corrected = await client.predict_pass_outcomes(PLAY.name, OTHERS, ghost_draws=2)
+    gained = [
+        after.measurements.air_yards - each.measurements.air_yards
+        for each, after in zip(stored.forecasts, corrected.forecasts, strict=True)
+    ]
+    np.testing.assert_allclose(gained, 3, atol=1e-3)
 
 
 async def test_draws_of_the_ghosts_tell_how_sure_a_forecast_is(client: Client) -> None:
