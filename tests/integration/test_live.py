@@ -14,11 +14,13 @@ from ghostback import feed, wire
 from ghostback.client import Client
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Game, Play, PlayState
+from ghostback.results import Addresses
 from ghostback.score.v1 import statistics_service_pb2 as pb
 from ghostback.sync import SyncClient
 from ghostback.testing import RunningSuite
 from simulator.game import simulate_game
 from tests.failures import failure
+from tests.proxies import Proxy
 
 SIMULATED = simulate_game(31, 12)
 RUN = next(play for play in SIMULATED.plays if play.forward_pass is None)
@@ -149,6 +151,24 @@ async def test_corrections_are_told_and_a_watch_is_resumed_where_it_ended(ghostb
                 return next(iter(synchronous.watch_statistics(game.name, token)))
 
         assert (await asyncio.to_thread(first)).play == resumed.told[0].play
+
+
+async def test_a_watch_that_is_cut_goes_on_by_itself_and_tells_each_play_once(ghostback_suite: RunningSuite) -> None:
+    game, plays = game_of("live-cut")
+    async with (
+        Proxy.running(ghostback_suite.addresses.score) as proxy,
+        Client(ghostback_suite.addresses) as client,
+        Client(Addresses(score=proxy.address)) as watcher,
+        watching(client, game, watcher.watch_statistics(game.name)) as seen,
+    ):
+        for play in plays:
+            proxy.cut()
+            async for _ in feed.stream(client, [play]):
+                pass
+            await seen.until(is_at(play, pb.MOMENT_COMPLETE))
+    over = [each.play for each in seen.told if each.moment == pb.MOMENT_COMPLETE]
+    assert over[-len(plays) :] == [play.name for play in plays]
+    assert len(over) == len(set(over))
 
 
 async def test_a_name_or_token_that_is_none_is_refused(ghostback_suite: RunningSuite) -> None:
