@@ -118,6 +118,7 @@ class PassOutcomes(Forecasting):
             raise InvalidInput("FIELD_INVALID", [Violation("by_defender", "is for models that tell at arrival")])
         if self._ghosts is None:
             self._ghosts = await self._draw(False)
+        _check_actual(self._ghosts.targets)
         return {"ghosts": self._ghosts.ghosts, "ghosts_one_by_one": True} if self._ghosts.ghosts else {}
 
     def _response(

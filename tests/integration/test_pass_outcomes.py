@@ -195,9 +195,14 @@ async def test_what_cannot_be_drawn_is_refused_by_name(client: Client, more: dic
         ({"ghost_model": "models/pass-outcome"}, "FIELD_INVALID", "ghost_model"),
         ({"ghost_model": "models/ghosting-retrospective"}, "FIELD_INVALID", "ghost_model"),
         ({"model": RETROSPECTIVE, "target_ids": OTHERS[:1]}, "TARGET_NOT_ELIGIBLE", "target_ids[0]"),
+        (
+            {"model": RETROSPECTIVE, "target_ids": [THROWN_TO, *OTHERS[:1]], "by_defender": True},
+            "TARGET_NOT_ELIGIBLE",
+            "target_ids[1]",
+        ),
         ({"target_ids": ["nobody"]}, "TARGET_NOT_ELIGIBLE", "target_ids[0]"),
     ],
-    ids=["no outcome model", "no ghosting model", "ghosts that know the future", "not thrown to", "nobody"],
+    ids=["no outcome model", "no ghosting model", "ghosts that know the future", "not thrown to", "one not", "nobody"],
 )
 async def test_what_cannot_be_forecast_is_refused_with_its_field(
     client: Client, asked: dict[str, object], reason: str, field: str
