@@ -31,6 +31,8 @@ _OUTCOME_AT_ARRIVAL = "models/pass-outcome-retrospective"
 _YARDS_AT_CATCH = "models/yards-after-catch-retrospective"
 _WATCH_SECONDS = 60.0
 """A stream is opened anew after so long, for one whose other end is gone may never tell."""
+_LIVE_SECONDS = 600.0
+"""The same for live plays, of which nothing is told between two streams."""
 
 
 class Upstreams:
@@ -214,7 +216,7 @@ class Upstreams:
         """Plays as they change from now on, without samples, and as they are over; ends now and then."""
         request = wire.view(ingest_service_pb2.WatchPlaysRequest)(live=True)
         request.completed_after.GetCurrentTime()
-        async with aclosing(self._ingest.stream("WatchPlays", request, _WATCH_SECONDS)) as responses:
+        async with aclosing(self._ingest.stream("WatchPlays", request, _LIVE_SECONDS)) as responses:
             async for response in responses:
                 yield convert.play_from_message(response.play)
 
