@@ -47,7 +47,7 @@ def test_our_consumers_contracts_are_kept(file: Path) -> None:
         (
             {"call": "ghostback.predict.v1.PredictService/Guess"},
             "call",
-            "has PredictGhosts, PredictPassOutcomes, PredictTensors",
+            "has PredictGhosts, PredictPassOutcomes, PredictYardsAfterCatch",
         ),
         ({"request": {"play": "games/1"}}, "request", 'no field named "play"'),
         ({"request": {"source": {"name": 3}}}, "request", "name"),
