@@ -94,7 +94,8 @@ class FeaturesServicer:
             raise InvalidInput("FIELD_INVALID", [Violation("setting", f"{request.setting} is no known setting")])
         name, setting, seed = request.feature_set or "ghosting-screened", _SETTINGS[request.setting], request.seed
         self._library.check_name(name, "feature_set")
-        passes = [play.name for game in games for play in await plays.of_game(game, self._ingest) if play.forward_pass]
+        known = [play for game in games for play in await plays.of_game(game, self._ingest)]
+        passes = [play.name for play in known if play.forward_pass and play.forward_pass.arrived_frame]
 
         async def work(report: Report) -> Message:
             async with self._screening:
