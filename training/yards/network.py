@@ -14,9 +14,9 @@ from training import export
 from training.outcomes.passes import Float, Passes
 from training.yards.catches import END_ZONE, LAST_YARDS, whole_yards
 
-WIDTH = 96
-EPOCHS, BATCH = 40, 512
-_HIGHEST_RATE, _WEIGHT_DECAY = 3e-3, 1e-2
+WIDTH = 128
+EPOCHS, BATCH = 30, 512
+_HIGHEST_RATE, _WEIGHT_DECAY = 2e-3, 0.1
 _NEVER = -1e4
 """Logit of what cannot be."""
 
