@@ -10,8 +10,8 @@ from services.common.upstream import Upstream
 MARK_KEY = "x-ghostback-look-up"
 """Metadata by which a service marks what it asks on behalf of one call, with something that no other call has."""
 
-_SAMPLES = 500_000
-"""Most samples of plays that are kept, some hundreds of plays."""
+_PLAYS, _SAMPLES = 256, 500_000
+"""Most plays that are kept, and most samples of all of them."""
 
 
 class LookUps:
@@ -34,8 +34,9 @@ class LookUps:
         key = mark, source.name
         if not all(key):
             return await plays.resolve(source, self._ingest)
-        if key not in self._known:
-            self._known[key] = await plays.resolve(source, self._ingest)
-            while sum(len(play.samples) for play in self._known.values()) > _SAMPLES and len(self._known) > 1:
-                self._known.popitem(last=False)
-        return self._known[key]
+        if known := self._known.get(key):
+            return known
+        play = self._known[key] = await plays.resolve(source, self._ingest)
+        while len(self._known) > _PLAYS or sum(len(each.samples) for each in self._known.values()) > _SAMPLES:
+            self._known.popitem(last=False)
+        return play
