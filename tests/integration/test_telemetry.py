@@ -68,6 +68,9 @@ async def spans_of(collector: Collector, method: str, services: set[str]) -> dic
 
 
 async def test_ghosts_are_one_trace_from_predict_to_triton(traced: Traced) -> None:
+    async with asyncio.timeout(30):
+        while not [each async for each in traced.client.list_statistics(traced.play.name)]:
+            await asyncio.sleep(0.1)  # Until then score asks of the play as well, and lookups of the same are shared.
     await traced.client.predict_ghosts(traced.play.name)
     method = "ghostback.predict.v1.PredictService/PredictGhosts"
     spans = await spans_of(traced.collector, method, PARTS - {"ghostback-score"})
