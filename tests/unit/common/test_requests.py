@@ -64,7 +64,8 @@ def test_the_ball_of_a_live_play_may_be_in_the_air_and_that_of_a_play_that_is_ov
     in_air.state = play_pb2.PLAY_STATE_LIVE
     in_air.forward_pass.thrower_id, in_air.forward_pass.forward_frame, in_air.forward_pass.arrived_frame = "1", 9, 0
     thrown = requests.play(in_air).forward_pass
-    assert thrown and thrown.arrived_frame == 0
+    assert thrown
+    assert thrown.arrived_frame == 0
     in_air.state = play_pb2.PLAY_STATE_COMPLETE
     assert refused(in_air) == {"play.forward_pass.arrived_frame": "is 0, must be later than forward_frame 9"}
 
