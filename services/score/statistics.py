@@ -9,11 +9,13 @@ from typing import Protocol
 
 import numpy as np
 
-from ghostback.play import Pass, PassOutcome, Play, PlayState
+from ghostback.play import FIELD_LENGTH, Pass, PassOutcome, Play, PlayState
 from services.common.errors import FailedPrecondition, InvalidInput
 from services.score import decisions, trajectories
 from services.score.evaluation import Ghosts
 
+GOAL_LINE = FIELD_LENGTH - 10.0
+"""Of the end zone that the offense moves toward, yards, when it moves toward +x."""
 ENDS = ("tackle", "out_of_bounds", "touchdown", "pass_outcome_touchdown", "fumble", "qb_slide")
 """Events that end a run after the catch."""
 
@@ -183,6 +185,8 @@ async def _ran(play: Play, thrown: Pass, upstreams: Upstreams) -> list[Statistic
 def yards_after_catch(play: Play) -> float | None:
     """Yards along the field that the receiver ran from the catch to the end of the play; None where it does not tell.
 
+    They end at the goal line, and none are run by who catches it beyond.
+
     Args:
         play: a completed pass, with samples.
     """
@@ -195,8 +199,11 @@ def yards_after_catch(play: Play) -> float | None:
     places = [play.samples.x[own & (play.samples.frame == frame)] for frame in (thrown.arrived_frame, *ends[:1])]
     if not ends or not all(len(each) for each in places):
         return None
-    caught, stopped = (float(each.mean()) for each in places)
-    return play.offense_direction * (stopped - caught)
+    left = [
+        GOAL_LINE - x if play.offense_direction > 0 else x - (FIELD_LENGTH - GOAL_LINE) for x in map(np.mean, places)
+    ]
+    caught, stopped = np.maximum(left, 0.0).tolist()
+    return float(caught - stopped)
 
 
 def _caught(thrown: Pass) -> float:

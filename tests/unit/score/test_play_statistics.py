@@ -116,6 +116,21 @@ def test_yards_after_the_catch_are_those_of_the_field_whichever_way_the_offense_
     assert yards_after_catch(mirrored) == pytest.approx(-(yards_after_catch(CAUGHT) or 0))
 
 
+def test_yards_after_the_catch_end_at_the_goal_line() -> None:
+    goal = 110 if CAUGHT.offense_direction > 0 else 10
+    past = CAUGHT.samples.x + CAUGHT.offense_direction * 200
+    assert yards_after_catch(replace(CAUGHT, samples=replace(CAUGHT.samples, x=past))) == 0
+    thrown = CAUGHT.forward_pass
+    assert thrown
+    receiver = CAUGHT.participant(thrown.target_id)
+    assert receiver
+    at = np.isin(CAUGHT.samples.tag_id, receiver.tag_ids) & (CAUGHT.samples.frame == thrown.arrived_frame)
+    caught = float(CAUGHT.samples.x[at][0])
+    scores = np.where(CAUGHT.samples.frame > thrown.arrived_frame, past, CAUGHT.samples.x).astype(np.float32)
+    ran = yards_after_catch(replace(CAUGHT, samples=replace(CAUGHT.samples, x=scores)))
+    assert ran == pytest.approx(abs(goal - caught), abs=1e-4)
+
+
 def test_a_play_that_does_not_tell_when_it_ended_has_no_run() -> None:
     endless = replace(CAUGHT, events=tuple(event for event in CAUGHT.events if event.name == "pass_arrived"))
     assert yards_after_catch(endless) is None
