@@ -141,6 +141,17 @@ async def mutants(address: str, random: Random) -> None:
         await asyncio.gather(*(_call(channel, method, random) for method in _unary() for _ in range(4)))
 
 
+async def work(_address: str, _random: Random) -> None:
+    """Nothing to the services: the processor alone is used, as by an attacker who never waits."""
+    while True:
+        until = time.monotonic() + 0.01
+        while time.monotonic() < until:
+            pass
+        await asyncio.sleep(0)
+
+
+WORK = "work"
+"""The control: what the machine, shared with an attacker, costs honest clients."""
 ATTACKS: dict[str, Attack] = {
     each.__name__.replace("_", "-"): each
     for each in (
@@ -218,7 +229,8 @@ async def _attack(attack: Attack, seconds: float, address: str) -> None:
 
 async def main(name: str, seconds: str, *addresses: str) -> None:
     """Attack some addresses at once."""
-    await asyncio.gather(*(_attack(ATTACKS[name], float(seconds), address) for address in addresses))
+    attack = work if name == WORK else ATTACKS[name]
+    await asyncio.gather(*(_attack(attack, float(seconds), address) for address in addresses))
 
 
 if __name__ == "__main__":

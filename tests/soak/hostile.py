@@ -20,10 +20,12 @@ from deploy.local.suite import Suite
 from ghostback import feed
 from ghostback.client import Client
 from ghostback.play import Play, PlayState
-from tests.soak.attackers import ATTACKS, GAME
+from tests.soak.attackers import ATTACKS, GAME, WORK
 from tests.soak.cluster import SERVICES, TRITON_ENVIRONMENT
 
-CALM, ALL = "(nobody attacks)", "(all at once)"
+CALM, BUSY, ALL = "(nobody attacks)", "(a busy neighbour)", "(all at once)"
+CROWD = "(as many as all)"
+"""Neighbours that use the processor alone, as many as attackers at once: what is the machine's, not the services'."""
 RATE = 10.0
 """Rounds of honest calls a second."""
 TIMEOUT = 10.0
@@ -74,12 +76,12 @@ async def run(folder: Path, seconds: float, attacks: list[str] | None = None) ->
         async for _ in feed.stream(client, GAME.plays):
             pass
         play = next(play for play in GAME.plays if play.forward_pass)
-        each = seconds / (len(names) + 2)
+        each = seconds / (len(names) + 4)
         with Progress(transient=True) as progress:
-            task = progress.add_task("", total=len(names) + 2)
-            for name in (CALM, *names, ALL):
+            task = progress.add_task("", total=len(names) + 4)
+            for name in (CALM, BUSY, *names, CROWD, ALL):
                 progress.update(task, description=name, advance=1)
-                attackers = {CALM: [], ALL: names}.get(name, [name])
+                attackers = {CALM: [], BUSY: [WORK], CROWD: [WORK] * len(names), ALL: names}.get(name, [name])
                 bouts[name] = await _bout(running, client, play, attackers, each)
     return bouts
 
