@@ -59,8 +59,8 @@ def main() -> None:
         description=__doc__,
         epilog="example: python -m benchmarks.decisions --games 2 --draws 16",
     )
-    parser.add_argument("--games", type=int, default=6, help="simulated games of 150 plays (default: 6)")
-    parser.add_argument("--draws", type=int, default=60, help="how often each pass is thrown anew (default: 60)")
+    parser.add_argument("--games", type=int, default=4, help="simulated games of 150 plays (default: 4)")
+    parser.add_argument("--draws", type=int, default=45, help="how often each pass is thrown anew (default: 45)")
     parser.add_argument("--thrown", type=int, default=20, help="games to impute from (default: 20)")
     parser.add_argument("--triton", type=Path, default=Path(".venv-triton"), help="Triton's virtual environment")
     arguments = parser.parse_args()
@@ -171,7 +171,9 @@ def _figures(rated: Sequence[Rated], method: str) -> dict[str, float]:
     picked = [int(each.said[method].argmax()) for each in rated]
     said = np.concatenate([each.said[method] for each in rated])
     true = np.concatenate([each.truth.mean(0) for each in rated])
-    ranks = [spearmanr(each.said[method], each.truth.mean(0)).statistic for each in rated if len(each.truth[0]) > 2]
+    ranks = [
+        spearmanr(each.said[method], each.truth.mean(0)).statistic for each in rated if np.ptp(each.said[method]) > 0
+    ]
     return {
         "best": float(np.mean([pick == each.truth[0].argmax() for pick, each in zip(picked, rated, strict=True)])),
         "lost": _lost(rated, [each.truth[1, pick] for pick, each in zip(picked, rated, strict=True)]),
