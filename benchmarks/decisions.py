@@ -171,9 +171,8 @@ def _figures(rated: Sequence[Rated], method: str) -> dict[str, float]:
     picked = [int(each.said[method].argmax()) for each in rated]
     said = np.concatenate([each.said[method] for each in rated])
     true = np.concatenate([each.truth.mean(0) for each in rated])
-    ranks = [
-        spearmanr(each.said[method], each.truth.mean(0)).statistic for each in rated if np.ptp(each.said[method]) > 0
-    ]
+    differing = [each for each in rated if np.ptp(each.said[method]) > 0]
+    ranks = [spearmanr(each.said[method], each.truth.mean(0)).statistic for each in differing]
     return {
         "best": float(np.mean([pick == each.truth[0].argmax() for pick, each in zip(picked, rated, strict=True)])),
         "lost": _lost(rated, [each.truth[1, pick] for pick, each in zip(picked, rated, strict=True)]),
