@@ -42,6 +42,16 @@ class DomainError(Exception):
         self.retry_seconds = retry_seconds
 
 
+def may_pass(error: DomainError) -> bool:
+    """Whether what stood in the way may be gone soon, without anybody changing what was asked for.
+
+    A model version is unusable until it is loaded again after a crash.
+    """
+    return isinstance(error, Unavailable | DeadlineExceeded | ResourceExhausted) or (
+        error.reason == "MODEL_VERSION_UNUSABLE"
+    )
+
+
 class InvalidInput(DomainError):
     """The request itself is wrong, whatever the state of the system."""
 

@@ -11,13 +11,7 @@ import numpy as np
 import structlog
 
 from ghostback.play import Play
-from services.common.errors import (
-    DeadlineExceeded,
-    DomainError,
-    FailedPrecondition,
-    ResourceExhausted,
-    Unavailable,
-)
+from services.common.errors import DomainError, FailedPrecondition, may_pass
 from services.score import evaluation, metrics, profiles, trajectories
 from services.score.evaluation import Ghosts, Paths
 from services.score.trajectories import Actual
@@ -27,7 +21,6 @@ T = TypeVar("T")
 GHOSTING = "ghosting"
 """The task of models whose ghosts are judged; other tasks forecast chances."""
 _log = structlog.get_logger()
-_AWAY = (Unavailable, DeadlineExceeded, ResourceExhausted)
 _ASKED_AGAIN = 5
 
 
@@ -188,7 +181,7 @@ class Judge:
                 _log.info("arm not judged", rollout=rollout.name, play=name, arm=arm)
             await self._upstreams.record(rollout.name, judgements)
         except DomainError as error:
-            if _may_be_back(error):
+            if may_pass(error):
                 raise
             _log.info("play not judged", rollout=rollout.name, play=name, problem=error.message)
         except Exception:
@@ -233,10 +226,5 @@ class Judge:
                 found[arm] = await ask(version)
             except DomainError as error:
                 _log.info("arm silent", play=play.name, arm=arm, problem=error.message)
-                away |= _may_be_back(error)
+                away |= may_pass(error)
         return found, away
-
-
-def _may_be_back(error: DomainError) -> bool:
-    """Whether something is only away for a while; a version is unusable until it is loaded after a crash."""
-    return isinstance(error, _AWAY) or error.reason == "MODEL_VERSION_UNUSABLE"

@@ -11,7 +11,7 @@ import prometheus_client
 import structlog
 
 from ghostback.play import Game, Play
-from services.common.errors import DomainError, FailedPrecondition, InvalidInput
+from services.common.errors import DomainError, FailedPrecondition, InvalidInput, NotFound, may_pass
 from services.score import statistics
 from services.score.statistics import Statistic
 
@@ -96,7 +96,9 @@ class Statistician:
         found: list[Statistic] = []
         try:
             found = await statistics.of_play(play, self._upstreams)
-        except (FailedPrecondition, InvalidInput) as error:
+        except (FailedPrecondition, InvalidInput, NotFound) as error:
+            if may_pass(error):
+                raise
             _log.debug("no statistics", play=name, problem=error.message)
         except DomainError as error:
             self._defects[name] += error.metadata.get("code") == "INTERNAL"

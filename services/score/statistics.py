@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ghostback.play import FIELD_LENGTH, Pass, PassOutcome, Play, PlayState
-from services.common.errors import FailedPrecondition, InvalidInput
+from services.common.errors import FailedPrecondition, InvalidInput, NotFound, may_pass
 from services.score import decisions, trajectories
 from services.score.evaluation import Ghosts
 
@@ -122,7 +122,7 @@ async def of_play(play: Play, upstreams: Upstreams) -> list[Statistic]:
     found = await asyncio.gather(*(part(play, thrown, upstreams) for part in parts), return_exceptions=True)
     problems = [each for each in found if isinstance(each, BaseException)]
     for problem in problems:
-        if not isinstance(problem, FailedPrecondition | InvalidInput):
+        if not isinstance(problem, FailedPrecondition | InvalidInput | NotFound) or may_pass(problem):
             raise problem
     if len(problems) == len(parts):
         raise problems[0]

@@ -14,7 +14,7 @@ from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Game, PassOutcome, Play
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
 from services.common import plays
-from services.common.errors import FailedPrecondition
+from services.common.errors import FailedPrecondition, may_pass
 from services.common.upstream import Upstream
 from services.score import losses
 from services.score.decisions import DRAWS, Forecast, Options
@@ -93,15 +93,15 @@ class Upstreams:
         targets = [receiver.participant_id for receiver in play.eligible_receivers()]
         try:
             return await self._options(play, targets, draws)
-        except FailedPrecondition:
-            if len(targets) < 2:
+        except FailedPrecondition as error:
+            if len(targets) < 2 or may_pass(error):
                 raise
         alone = [self._options(play, [target], draws) for target in targets]
         parts = await asyncio.gather(*alone, return_exceptions=True)
         found = [part for part in parts if isinstance(part, Options)]
         problems = [part for part in parts if isinstance(part, BaseException)]
         for problem in problems:
-            if not found or not isinstance(problem, FailedPrecondition):
+            if not found or not isinstance(problem, FailedPrecondition) or may_pass(problem):
                 raise problem
         return Options(tuple(each for part in found for each in part.forecasts), found[0].model_versions)
 

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 from rich.progress import Progress
@@ -24,7 +25,7 @@ WELL = KINDS - {"games"}
 CANDIDATE = "1.0.0"
 """A version that is not in service."""
 PRODUCERS, ASKERS = 2, 2
-START_SECONDS, WELL_SECONDS, JUDGED_SECONDS = 60.0, 60.0, 90.0
+START_SECONDS, WELL_SECONDS, JUDGED_SECONDS = 60.0, 60.0, 300.0
 
 
 class ChaosError(AssertionError):
@@ -57,6 +58,8 @@ class Account:
         lost: acknowledged samples that are not there, by play.
         unjudged: passes that were not scored for the rollout.
         twice: passes that were scored more than once.
+        uncounted: passes whose statistics are not kept.
+        double: passes of which a player's statistic counts twice.
     """
 
     happened: dict[str, Happened]
@@ -67,11 +70,14 @@ class Account:
     lost: list[str]
     unjudged: list[str]
     twice: list[str]
+    uncounted: list[str]
+    double: list[str]
 
     @property
     def broken(self) -> list[str]:
         """The promises that were not kept."""
         told = {"lost": self.lost, "not scored": self.unjudged, "scored twice": self.twice}
+        told |= {"without statistics": self.uncounted, "with statistics twice": self.double}
         return [f"{what}: {', '.join(plays)}" for what, plays in told.items() if plays]
 
 
@@ -103,6 +109,7 @@ async def run(folder: Path, seconds: float, seed: int) -> Account:
             stop.set()
         expected = {play for play, completed in ledger.over.items() if completed > began}
         judged = await _judged(running.databases["predict"], expected)
+        kept = await _kept(running.databases["score"], set(ledger.over))
         async with Client(running.addresses) as client:
             lost = await missing(ledger, client)
     return Account(
@@ -114,6 +121,8 @@ async def run(folder: Path, seconds: float, seed: int) -> Account:
         lost,
         sorted(expected - judged.keys()),
         [play for play, n in judged.items() if n > 1],
+        sorted(ledger.over.keys() - kept.keys()),
+        [play for play, n in kept.items() if n > 1],
     )
 
 
@@ -169,12 +178,29 @@ async def _shadow(addresses: Addresses) -> None:
 
 async def _judged(database: str, expected: set[str]) -> Counter[str]:
     """How often each pass was scored, once all are or the time is up."""
+    return Counter(play for (play,) in await _rows(database, "SELECT play FROM judgements", expected))
+
+
+async def _kept(database: str, expected: set[str]) -> dict[str, int]:
+    """How often the statistic of a player counts at most in each pass, once those of all are kept or the time is up."""
+    counted = (
+        "SELECT 'games/' || game_id || '/plays/' || play_id, count(*) FROM kept_plays JOIN statistics USING (sequence) "
+        "WHERE superseded_by IS NULL GROUP BY game_id, play_id, kind, participant_id"
+    )
+    most: dict[str, int] = {}
+    for play, n in await _rows(database, counted, expected):
+        most[play] = max(n, most.get(play, 0))
+    return most
+
+
+async def _rows(database: str, query: str, expected: set[str]) -> list[tuple[Any, ...]]:
+    """The rows of a query, once the first column has all that is expected or the time is up."""
     engine = create_engine(database)
     until = time.monotonic() + JUDGED_SECONDS
     while True:
         with engine.connect() as connection:
-            found = Counter(connection.scalars(text("SELECT play FROM judgements")))
-        if expected <= found.keys() or time.monotonic() > until:
+            found = [tuple(row) for row in connection.execute(text(query))]
+        if expected <= {row[0] for row in found} or time.monotonic() > until:
             engine.dispose()
             return found
         await asyncio.sleep(0.5)

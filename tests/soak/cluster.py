@@ -52,7 +52,7 @@ class Cluster:
     Attributes:
         folder: logs, one of each part.
         addresses: where the services listen, the same after every start.
-        databases: SQLAlchemy's URLs, of ingest's and predict's.
+        databases: SQLAlchemy's URLs, by service.
         disk: the small disk with PostgreSQL's data; None where nobody may mount one.
         clock: what the services' clocks are ahead, in seconds with a sign; a file.
         parts: by name.
@@ -84,7 +84,7 @@ async def running(folder: Path) -> AsyncIterator[Cluster]:
     async with AsyncExitStack() as stack:
         disk = _small_disk(folder / "disk", stack)
         server = _postgresql(disk or folder, stack)
-        databases = {name: _database(server, name) for name in ("ingest", "predict")}
+        databases = {name: _database(server, name) for name in ("ingest", "predict", "score")}
         addresses = {name: f"{HOST}:{port}" for name, port in ports.items()}
         flags = {
             "ingest": [f"--database-url={databases['ingest']}"],
@@ -95,7 +95,11 @@ async def running(folder: Path) -> AsyncIterator[Cluster]:
                 f"--model-repository={repository}",
                 f"--database-url={databases['predict']}",
             ],
-            "score": [f"--ingest={addresses['ingest']}", f"--predict={addresses['predict']}"],
+            "score": [
+                f"--ingest={addresses['ingest']}",
+                f"--predict={addresses['predict']}",
+                f"--database-url={databases['score']}",
+            ],
         }
         parts = {name: Part() for name in ("triton", *SERVICES)}
         keepers = [_keep_triton(parts["triton"], repository, folder / "triton.log", triton), _keep_database(server)]

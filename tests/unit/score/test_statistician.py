@@ -9,7 +9,7 @@ from datetime import datetime
 import pytest
 
 from ghostback.play import Game, Play, PlayState
-from services.common.errors import Unavailable
+from services.common.errors import DomainError, FailedPrecondition, Unavailable
 from services.score.decisions import DRAWS, Options
 from services.score.statistician import Statistician
 from services.score.statistics import Arrival, Kind, Statistic
@@ -31,7 +31,7 @@ class Suite(Forecasts):
         self.told = list(self.plays)
         self.failures = Counter(failures)
         self.news = asyncio.Event()
-        self.problem_of_all = GONE
+        self.problem_of_all: DomainError = GONE
 
     def correct(self, name: str, play: Play) -> None:
         self.plays[name] = (play, self.plays[name][1] + 1)
@@ -109,6 +109,14 @@ async def test_what_does_not_answer_delays_and_loses_nothing(what: str) -> None:
     await until(Suite(), whole, lambda: whole.token == str(len(GAME.plays)))
     await until(Suite({what: 5}), kept, lambda: kept.token == str(len(GAME.plays)))
     assert kept.plays == whole.plays
+
+
+async def test_nothing_is_left_out_while_a_model_is_loaded_again_after_a_crash() -> None:
+    suite, kept = Suite({"arrival": 7, "options": 7}), Kept()
+    suite.problem_of_all = FailedPrecondition("MODEL_VERSION_UNUSABLE", "it is being loaded", "")
+    await until(suite, kept, lambda: kept.token == str(len(suite.told)))
+    for name in PASSES:
+        assert {Kind.COMPLETION, Kind.CATCH, Kind.COVERAGE} <= {each.kind for each in kept.plays[name][1]}
 
 
 async def test_a_play_that_another_service_stumbles_over_keeps_no_other_waiting() -> None:
