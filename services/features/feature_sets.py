@@ -104,6 +104,21 @@ def _ghosting_scene(setting: str) -> FeatureSet:
     )
 
 
+def _of_passes(setting: str, name: str, description: str, entries: tuple[str, ...]) -> FeatureSet:
+    ahead = "by ghosts, to a receiver who runs on" if setting == "live" else "as it went"
+    return FeatureSet(
+        name=f"{name}{_SETTINGS[setting]}",
+        version=1,
+        description=f"{description} {ahead}",
+        setting=setting,
+        rate=RATE,
+        observed=OBSERVED,
+        horizon=HORIZON,
+        row="pass",
+        tensors=(TensorSpec("measurements", (len(entries),), entries),),
+    )
+
+
 def _pass_outcome(setting: str) -> FeatureSet:
     entries: tuple[str, ...] = (
         "time to throw s",
@@ -117,20 +132,9 @@ def _pass_outcome(setting: str) -> FeatureSet:
         "closing speed yd/s",
         "closing angle deg",
     )
-    ahead = "by ghosts, to a receiver who runs on" if setting == "live" else "as it went"
     if setting == "retrospective":
         entries += ("receiver to ball yd", "defender to ball yd")
-    return FeatureSet(
-        name=f"pass-outcome{_SETTINGS[setting]}",
-        version=1,
-        description=f"Measurements of a pass, at the throw and at its arrival {ahead}",
-        setting=setting,
-        rate=RATE,
-        observed=OBSERVED,
-        horizon=HORIZON,
-        row="pass",
-        tensors=(TensorSpec("measurements", (len(entries),), entries),),
-    )
+    return _of_passes(setting, "pass-outcome", "Measurements of a pass, at the throw and at its arrival", entries)
 
 
 def _yards_after_catch(setting: str) -> FeatureSet:
@@ -146,17 +150,8 @@ def _yards_after_catch(setting: str) -> FeatureSet:
     entries += ("first defender ahead yd",)
     entries += tuple(f"defenders ahead within {yards} yd 1" for yards in (5, 10, 20))
     entries += ("blockers ahead within 10 yd 1",)
-    ahead = "by ghosts, to a receiver who runs on" if setting == "live" else "as it went"
-    return FeatureSet(
-        name=f"yards-after-catch{_SETTINGS[setting]}",
-        version=1,
-        description=f"Measurements of where a pass comes down and of who is there {ahead}",
-        setting=setting,
-        rate=RATE,
-        observed=OBSERVED,
-        horizon=HORIZON,
-        row="pass",
-        tensors=(TensorSpec("measurements", (len(entries),), entries),),
+    return _of_passes(
+        setting, "yards-after-catch", "Measurements of where a pass comes down and of who is there", entries
     )
 
 

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from ghostback.play import ParticipantKind, Pass, Play, PlayState
+from ghostback.play import FIELD_LENGTH, ParticipantKind, Pass, Play, PlayState
 from services.common.errors import FailedPrecondition, InvalidInput, Violation
 from services.score.points import Situation
 
@@ -15,6 +15,7 @@ Floats = NDArray[np.float64]
 
 DRAWS = 16
 """How often ghosts are drawn to tell how sure a value is."""
+_GOAL_LINE = FIELD_LENGTH - 10.0
 _WITHIN = (5, 95)
 """Percentiles between which a value lies with a probability of 90%."""
 
@@ -123,8 +124,12 @@ def situation(play: Play) -> Situation:
     if not (told.down and told.line_of_scrimmage):
         missing = "down" if not told.down else "line of scrimmage"
         raise FailedPrecondition("SITUATION_UNKNOWN", f"{play.name} tells no {missing}", play.name)
-    to_end_zone = 110.0 - told.line_of_scrimmage if play.offense_direction > 0 else told.line_of_scrimmage - 10.0
-    return Situation(told.down, told.yards_to_go, float(to_end_zone))
+    return Situation(told.down, told.yards_to_go, to_end_zone(play, told.line_of_scrimmage))
+
+
+def to_end_zone(play: Play, x: float) -> float:
+    """Yards from a place along the field to the end zone that the offense moves toward; negative in it."""
+    return float(_GOAL_LINE - x if play.offense_direction > 0 else x - (FIELD_LENGTH - _GOAL_LINE))
 
 
 def thrown_at(play: Play, frame: int) -> Play:
@@ -175,7 +180,8 @@ def decide(play: Play, frame: int, forecasts: Sequence[Forecast]) -> Decision:
     Raises:
         FailedPrecondition: the play tells no down or line of scrimmage.
     """
-    each_draw = np.array([_values(situation(play), each) for each in forecasts])
+    before = situation(play)
+    each_draw = np.array([_values(before, each) for each in forecasts])
     value, drawn = each_draw[:, 0], each_draw[:, 1:] if each_draw.shape[1] > 1 else each_draw
     drawn = drawn - drawn.mean(1, keepdims=True) + value[:, None]
     ends = np.percentile(drawn, _WITHIN, axis=1)

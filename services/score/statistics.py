@@ -9,13 +9,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ghostback.play import FIELD_LENGTH, Pass, PassOutcome, Play, PlayState
+from ghostback.play import Pass, PassOutcome, Play, PlayState
 from services.common.errors import FailedPrecondition, InvalidInput, NotFound, may_pass
 from services.score import decisions, trajectories
 from services.score.evaluation import Ghosts
 
-GOAL_LINE = FIELD_LENGTH - 10.0
-"""Of the end zone that the offense moves toward, yards, when it moves toward +x."""
 ENDS = ("tackle", "out_of_bounds", "touchdown", "pass_outcome_touchdown", "fumble", "qb_slide")
 """Events that end a run after the catch."""
 
@@ -199,9 +197,7 @@ def yards_after_catch(play: Play) -> float | None:
     places = [play.samples.x[own & (play.samples.frame == frame)] for frame in (thrown.arrived_frame, *ends[:1])]
     if not ends or not all(len(each) for each in places):
         return None
-    left = [
-        GOAL_LINE - x if play.offense_direction > 0 else x - (FIELD_LENGTH - GOAL_LINE) for x in map(np.mean, places)
-    ]
+    left = [decisions.to_end_zone(play, float(each.mean())) for each in places]
     caught, stopped = np.maximum(left, 0.0).tolist()
     return float(caught - stopped)
 

@@ -7,12 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from google.protobuf.message import Message
 from numpy.typing import NDArray
 
 from ghostback import convert, wire
 from ghostback.ingest.v1 import ingest_service_pb2
 from ghostback.play import Game, PassOutcome, Play
 from ghostback.predict.v1 import predict_service_pb2, rollout_service_pb2
+from ghostback.tracking.v1 import source_pb2
 from services.common import plays
 from services.common.errors import FailedPrecondition, may_pass
 from services.common.upstream import Upstream
@@ -73,8 +75,7 @@ class Upstreams:
 
     async def ghosts(self, play: Play, model: str) -> Ghosts:
         """Ghosts of every defensive back for the receiver who was targeted."""
-        request = wire.view(predict_service_pb2.PredictGhostsRequest)(model=model)
-        request.source.play.CopyFrom(convert.play_to_message(play))
+        request = _of_play(predict_service_pb2.PredictGhostsRequest, play, model=model)
         response = await self._predict.call("PredictGhosts", request)
         return Ghosts(
             response.model_version,
@@ -106,18 +107,8 @@ class Upstreams:
         return Options(tuple(each for part in found for each in part.forecasts), found[0].model_versions)
 
     async def _options(self, play: Play, targets: Sequence[str], draws: int) -> Options:
-        outcomes_asked = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(
-            target_ids=targets, ghost_draws=draws
-        )
-        yards_asked = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(
-            target_ids=targets, ghost_draws=draws
-        )
-        outcomes_asked.source.play.CopyFrom(convert.play_to_message(play))
-        yards_asked.source.CopyFrom(outcomes_asked.source)
-        outcomes, yards = await asyncio.gather(
-            self._predict.call("PredictPassOutcomes", outcomes_asked),
-            self._predict.call("PredictYardsAfterCatch", yards_asked),
-        )
+        asked = {"target_ids": targets, "ghost_draws": draws}
+        outcomes, yards = await asyncio.gather(self._outcomes(play, **asked), self._yards(play, **asked))
         forecasts = [
             Forecast(
                 ending.target_id,
@@ -133,16 +124,12 @@ class Upstreams:
 
     async def at_throw(self, play: Play) -> tuple[float, float]:
         """Probability that the receiver thrown to catches the ball, and that a defender does, at the throw."""
-        request = wire.view(predict_service_pb2.PredictPassOutcomesRequest)()
-        request.source.play.CopyFrom(convert.play_to_message(play))
-        [ending] = (await self._predict.call("PredictPassOutcomes", request)).forecasts
+        [ending] = (await self._outcomes(play)).forecasts
         return ending.completion_probability, ending.interception_probability
 
     async def arrival(self, play: Play) -> Arrival:
         """Forecast of the pass as it arrived."""
-        request = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(model=_OUTCOME_AT_ARRIVAL, by_defender=True)
-        request.source.play.CopyFrom(convert.play_to_message(play))
-        response = await self._predict.call("PredictPassOutcomes", request)
+        response = await self._outcomes(play, model=_OUTCOME_AT_ARRIVAL, by_defender=True)
         [ending] = response.forecasts
         return Arrival(
             ending.completion_probability,
@@ -153,13 +140,19 @@ class Upstreams:
 
     async def run(self, play: Play) -> Run:
         """Forecast of the run after the catch."""
-        request = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(model=_YARDS_AT_CATCH)
-        request.source.play.CopyFrom(convert.play_to_message(play))
-        response = await self._predict.call("PredictYardsAfterCatch", request)
+        response = await self._yards(play, model=_YARDS_AT_CATCH)
         [run] = response.forecasts
         probability = _probabilities(run.yards)
         each = run.yards.first_yards + np.arange(len(probability))
         return Run(float(probability @ each), _versions(response))
+
+    async def _outcomes(self, play: Play, **asked: Any) -> Any:
+        request = _of_play(predict_service_pb2.PredictPassOutcomesRequest, play, **asked)
+        return await self._predict.call("PredictPassOutcomes", request)
+
+    async def _yards(self, play: Play, **asked: Any) -> Any:
+        request = _of_play(predict_service_pb2.PredictYardsAfterCatchRequest, play, **asked)
+        return await self._predict.call("PredictYardsAfterCatch", request)
 
     async def rollouts(self) -> list[Rollout]:
         """The rollouts that have not ended."""
@@ -191,16 +184,12 @@ class Upstreams:
         """
         thrown = play.forward_pass
         if task == "pass-outcome" and thrown and thrown.outcome:
-            asked = wire.view(predict_service_pb2.PredictPassOutcomesRequest)(model=model)
-            asked.source.play.CopyFrom(convert.play_to_message(play))
-            [ending] = (await self._predict.call("PredictPassOutcomes", asked)).forecasts
+            [ending] = (await self._outcomes(play, model=model)).forecasts
             chances = losses.chances(ending.completion_probability, ending.interception_probability)
             return losses.log_loss(chances[thrown.outcome])
         ran = yards_after_catch(play) if thrown and thrown.outcome is PassOutcome.COMPLETE else None
         if task == "yards-after-catch" and ran is not None:
-            run = wire.view(predict_service_pb2.PredictYardsAfterCatchRequest)(model=model)
-            run.source.play.CopyFrom(convert.play_to_message(play))
-            [forecast] = (await self._predict.call("PredictYardsAfterCatch", run)).forecasts
+            [forecast] = (await self._yards(play, model=model)).forecasts
             return losses.crps(_probabilities(forecast.yards), forecast.yards.first_yards, ran)
         raise FailedPrecondition("PLAY_WITHOUT_PASS", f"{play.name} does not tell what {task} forecasts", play.name)
 
@@ -235,6 +224,11 @@ class Upstreams:
                 arm_loss=each.candidate.loss,
             )
         await self._rollouts.call("RecordEvidence", request)
+
+
+def _of_play(kind: type[Message], play: Play, **asked: Any) -> Message:
+    """A request about a play that it brings along."""
+    return wire.view(kind)(source=wire.view(source_pb2.PlaySource)(play=convert.play_to_message(play)), **asked)
 
 
 def _with_draws(ending: Any, name: str) -> NDArray[np.float64]:
