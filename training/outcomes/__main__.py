@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from training import plugin
 from training.outcomes import command, evaluate, network, passes, trees
@@ -90,16 +89,10 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _show(arguments: argparse.Namespace, metrics: dict[str, Any], seconds: float) -> None:
     console = Console()
-    for kind, title in (("actual", "passes as thrown"), ("all", "passes to every receiver")):
+    for kind, which in (("actual", "passes as thrown"), ("all", "passes to every receiver")):
         for event in evaluate.EVENTS:
-            table = Table(title=f"{arguments.name}, {event}: {metrics[kind]['passes']:,} {title}, games never seen")
-            said = metrics[kind][event]
-            table.add_column("error")
-            for name in said:
-                table.add_column(name, justify="right")
-            for error in evaluate.ERRORS:
-                table.add_row(error, *(f"{errors[error]:.4f}" for errors in said.values()))
-            console.print(table)
+            title = f"{arguments.name}, {event}: {metrics[kind]['passes']:,} {which}, games never seen"
+            console.print(command.error_table(title, metrics[kind][event], evaluate.ERRORS))
     console.print(f"{seconds:.0f} s in all")
 
 

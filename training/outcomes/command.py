@@ -4,9 +4,11 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from rich.table import Table
 
 from training import scenes
 from training.outcomes import passes
@@ -66,6 +68,17 @@ def provenance(module: str, arguments: argparse.Namespace, made_with: str) -> di
         f" --seed {arguments.seed}",
         "trained_with": made_with,
     }
+
+
+def error_table(title: str, said: Mapping[str, Mapping[str, float]], errors: Sequence[str]) -> Table:
+    """A row an error, a column for each who said something."""
+    table = Table(title=title)
+    table.add_column("error")
+    for name in said:
+        table.add_column(name, justify="right")
+    for error in errors:
+        table.add_row(error, *(f"{own[error]:.4f}" for own in said.values()))
+    return table
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

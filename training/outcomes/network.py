@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from rich.progress import track
 from scipy.optimize import minimize_scalar
 from torch import Tensor, nn
 
 from services.predict.outcomes import OUTPUT, Outcome
 from training import export
+from training.outcomes import fitting
 from training.outcomes.passes import Float, Passes
 
 WIDTH = 64
-EPOCHS, BATCH = 40, 512
+EPOCHS = 40
 _HIGHEST_RATE, _WEIGHT_DECAY = 3e-3, 1e-2
 
 
@@ -81,23 +80,15 @@ def fit(train: Passes, validation: Passes, entries: tuple[str, ...], seed: int) 
     given, outcome = torch.from_numpy(train.measurements), torch.from_numpy(train.outcome)
     held, held_outcome = torch.from_numpy(validation.measurements), torch.from_numpy(validation.outcome)
     network = Perceptron(given.mean(0), given.std(0))
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=_WEIGHT_DECAY)
-    batches = -(-len(given) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _HIGHEST_RATE, EPOCHS * batches)
-    best, kept = np.inf, network.state_dict()
-    for _ in track(range(EPOCHS), "fitting"):
-        for rows in torch.split(torch.randperm(len(given)), BATCH):
-            loss = nn.functional.cross_entropy(network.logits(given[rows]), outcome[rows])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        with torch.no_grad():
-            missed = float(nn.functional.cross_entropy(network.logits(held), held_outcome))
-        if missed < best:
-            best, kept = missed, {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(kept)
-    network.requires_grad_(False)
+    fitting.keep_best(
+        network,
+        lambda measurements, ended: nn.functional.cross_entropy(network.logits(measurements), ended),
+        (given, outcome),
+        (held, held_outcome),
+        epochs=EPOCHS,
+        highest_rate=_HIGHEST_RATE,
+        weight_decay=_WEIGHT_DECAY,
+    )
     logits = network.logits(held)
     cooled = minimize_scalar(
         lambda t: float(nn.functional.cross_entropy(logits / t, held_outcome)), bounds=(0.5, 2.0), method="bounded"

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from training import plugin
 from training.outcomes import command
@@ -58,15 +57,9 @@ def _train(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def _show(arguments: argparse.Namespace, metrics: dict[str, Any], seconds: float) -> None:
     console = Console()
-    for kind, title in (("actual", "passes as thrown"), ("all", "passes to every receiver")):
-        table = Table(title=f"{arguments.setting}: {metrics[kind]['passes']:,} caught {title}, games never seen")
-        said: dict[str, dict[str, float]] = metrics[kind]["yards"]
-        table.add_column("error")
-        for name in said:
-            table.add_column(name, justify="right")
-        for error in evaluate.ERRORS:
-            table.add_row(error, *(f"{errors[error]:.4f}" for errors in said.values()))
-        console.print(table)
+    for kind, which in (("actual", "passes as thrown"), ("all", "passes to every receiver")):
+        title = f"{arguments.setting}: {metrics[kind]['passes']:,} caught {which}, games never seen"
+        console.print(command.error_table(title, metrics[kind]["yards"], evaluate.ERRORS))
     console.print(f"{seconds:.0f} s in all")
 
 

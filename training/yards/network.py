@@ -3,19 +3,18 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx
 import torch
-from rich.progress import track
 from torch import Tensor, nn
 
 from services.predict.yards import FIRST_YARDS, N_YARDS, OUTPUT
 from training import export
+from training.outcomes import fitting
 from training.outcomes.passes import Float, Passes
 from training.yards.catches import END_ZONE, LAST_YARDS, whole_yards
 
 WIDTH = 128
-EPOCHS, BATCH = 30, 512
+EPOCHS = 30
 _HIGHEST_RATE, _WEIGHT_DECAY = 2e-3, 0.1
 _NEVER = -1e4
 """Logit of what cannot be."""
@@ -86,23 +85,15 @@ def fit(train: Passes, validation: Passes, seed: int) -> Network:
         torch.from_numpy(whole_yards(each.gain, each.catch) - FIRST_YARDS) for each in (train, validation)
     )
     network = Distribution(given.mean(0), given.std(0))
-    optimizer = torch.optim.AdamW(network.parameters(), weight_decay=_WEIGHT_DECAY)
-    batches = -(-len(given) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, _HIGHEST_RATE, EPOCHS * batches)
-    best, kept = np.inf, network.state_dict()
-    for _ in track(range(EPOCHS), "fitting"):
-        for rows in torch.split(torch.randperm(len(given)), BATCH):
-            loss = _log_loss(network(given[rows]), column[rows])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-        with torch.no_grad():
-            missed = float(_log_loss(network(held), held_column))
-        if missed < best:
-            best, kept = missed, {name: value.clone() for name, value in network.state_dict().items()}
-    network.load_state_dict(kept)
-    network.requires_grad_(False)
+    fitting.keep_best(
+        network,
+        lambda measurements, ran: _log_loss(network(measurements), ran),
+        (given, column),
+        (held, held_column),
+        epochs=EPOCHS,
+        highest_rate=_HIGHEST_RATE,
+        weight_decay=_WEIGHT_DECAY,
+    )
     return Network(network)
 
 

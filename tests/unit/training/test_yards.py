@@ -14,7 +14,7 @@ from services.features import feature_sets
 from services.predict.yards import FIRST_YARDS, N_YARDS
 from simulator.game import simulate_game
 from training import plugin
-from training.outcomes import passes
+from training.outcomes import fitting, passes
 from training.outcomes.passes import Passes
 from training.yards import catches, evaluate, network
 from training.yards.__main__ import MODELS, NAME, VERSION
@@ -51,7 +51,7 @@ def model(parts: tuple[Passes, Passes]) -> Network:
 def fitted(parts: tuple[Passes, Passes], epochs: int) -> Network:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(network, "EPOCHS", epochs)
-        patch.setattr(network, "BATCH", 32)
+        patch.setattr(fitting, "BATCH", 32)
         return network.fit(*parts, 1)
 
 
