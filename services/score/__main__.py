@@ -42,8 +42,8 @@ class ScoreSettings(ServiceSettings):
     database_url: Annotated[
         str,
         Field(
-            description="Database of the statistics, shared by all replicas: sqlite:///FILE or "
-            "postgresql+psycopg://USER@HOST/NAME; sqlite:// forgets them at the end."
+            description="Database of the statistics and of how far rollouts were judged, shared by all replicas: "
+            "sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME; sqlite:// forgets them at the end."
         ),
     ] = "sqlite://"
     keep_statistics: Annotated[
@@ -64,7 +64,7 @@ async def start(settings: ScoreSettings) -> AsyncIterator[server.Services]:
     store = await asyncio.to_thread(Store, settings.database_url)
     watchers = Watchers(store)
     following = [
-        asyncio.create_task(Judge(upstreams, settings.judge_seconds).run()),
+        asyncio.create_task(Judge(upstreams, store, settings.judge_seconds).run()),
         asyncio.create_task(Live(upstreams, watchers, _RETRY_SECONDS).run()),
         asyncio.create_task(watchers.run()),
     ]

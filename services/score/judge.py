@@ -96,6 +96,18 @@ class Upstreams(Protocol):
         ...
 
 
+class Store(Protocol):
+    """Where it is kept how far each rollout was judged."""
+
+    def judged(self, rollout: str, started: datetime) -> str:
+        """What to resume from after the last play judged for a rollout that began then; empty at first."""
+        ...
+
+    def keep_judged(self, rollout: str, started: datetime, resume_token: str) -> object:
+        """Keep what to resume from."""
+        ...
+
+
 def compare(actual: Actual, ghosts: Sequence[Paths]) -> list[Quality]:
     """How well each of some sets of ghosts foretold a play, on the defenders that all of them have.
 
@@ -118,18 +130,21 @@ def compare(actual: Actual, ghosts: Sequence[Paths]) -> list[Quality]:
 class Judge:
     """Judges every pass that is completed while a rollout runs, in the background.
 
-    What does not answer is asked again from the same play on, so that nothing is lost; what was judged before is
-    ignored where it is recorded, so that several judges, or one that starts anew, count nothing twice.
+    What does not answer is asked again from the same play on, so that nothing is lost, and one that starts anew goes
+    on after the last play judged. What was judged before is ignored where it is recorded, so that several judges
+    count nothing twice.
     """
 
-    def __init__(self, upstreams: Upstreams, seconds: float) -> None:
+    def __init__(self, upstreams: Upstreams, store: Store, seconds: float) -> None:
         """Judge.
 
         Args:
             upstreams: where everything comes from and goes.
+            store: where it is kept how far each rollout was judged; it is used in threads.
             seconds: how often to ask which rollouts there are, and how long to wait for what does not answer.
         """
         self._upstreams = upstreams
+        self._store = store
         self._seconds = seconds
         self._rollouts: dict[str, Rollout] = {}
 
@@ -150,14 +165,15 @@ class Judge:
 
     async def _follow(self, name: str) -> None:
         """Judge the plays of one rollout, in the order of their completion."""
-        started, resume = self._rollouts[name].started, ""
+        started = self._rollouts[name].started
         while True:
             try:
+                resume = await asyncio.to_thread(self._store.judged, name, started)
                 async with aclosing(self._upstreams.completed(started, resume)) as completed:
                     async for play, after in completed:
                         if evaluation.passes([play]):
                             await self._judge(self._rollouts[name], play.name)
-                        resume = after
+                        await asyncio.to_thread(self._store.keep_judged, name, started, after)
             except DomainError as error:
                 _log.info("judging waits", rollout=name, problem=error.message)
             await asyncio.sleep(self._seconds)

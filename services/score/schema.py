@@ -68,3 +68,16 @@ class PositionRow(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     resume_token: Mapped[str]
+
+
+class JudgedRow(Base):
+    """How far a rollout was judged, in the order of completed plays.
+
+    A predict service that forgot its rollouts numbers them from the first again, so that `started` is part of the key.
+    """
+
+    __tablename__ = "judged_rollouts"
+
+    rollout: Mapped[str] = mapped_column(String(255), primary_key=True)
+    started: Mapped[datetime] = mapped_column(primary_key=True)
+    resume_token: Mapped[str]

@@ -1,4 +1,4 @@
-"""The statistics that are kept, in the database that all replicas share."""
+"""What is kept, the statistics and how far rollouts were judged, in the database that all replicas share."""
 
 import json
 import threading
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from ghostback.play import Game, Play, play_name
 from services.common.database import Database
 from services.score.leaderboards import SCALE, By, Selection, Sums
-from services.score.schema import MIGRATIONS, KeptPlayRow, PositionRow, StatisticRow
+from services.score.schema import MIGRATIONS, JudgedRow, KeptPlayRow, PositionRow, StatisticRow
 from services.score.statistics import Kind, Statistic
 
 _SUCCESSOR = aliased(KeptPlayRow)
@@ -118,6 +118,17 @@ class Store:
             session.execute(earlier.values(superseded_by=row.sequence))
             if statistics:
                 session.execute(insert(StatisticRow), [_row(row.sequence, play, each) for each in statistics])
+
+    def judged(self, rollout: str, started: datetime) -> str:
+        """What to resume from after the last play judged for a rollout that began then; empty at first."""
+        with self._snapshot() as session:
+            row = session.get(JudgedRow, (rollout, started))
+            return row.resume_token if row else ""
+
+    def keep_judged(self, rollout: str, started: datetime, resume_token: str) -> None:
+        """Keep what to resume from after the last play judged for a rollout that began then."""
+        with self._one_at_a_time, self._database.session() as session:
+            session.merge(JudgedRow(rollout=rollout, started=started, resume_token=resume_token))
 
     def of(self, game_id: str, play_id: str, superseded: bool, after: int, limit: int) -> list[KeptStatistic]:
         """Statistics in the order of keeping.

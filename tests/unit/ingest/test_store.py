@@ -136,6 +136,17 @@ def test_plays_of_all_games_are_told_in_the_order_of_completion_from_a_time_on(
     assert [stored.completed for stored in before] == sorted({stored.completed for stored in before})
 
 
+def test_a_server_whose_clock_is_behind_completes_plays_in_their_place(
+    postgresql: str, game: SimulatedGame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, now = Store(postgresql, Policy(POLICIES["strict"])), time.time_ns()
+    store.put_game(game.game)
+    monkeypatch.setattr(time, "time_ns", lambda: now - 3_600_000_000_000)
+    completed = store.put_play(game.plays[0])
+    assert store.completed("", now // 1000, 1) == [completed]
+    store.close()
+
+
 def test_the_same_metadata_again_is_no_correction(store: Store, game: SimulatedGame) -> None:
     before = store.play(*ids(game))
     assert store.put_play(game.plays[0]) == before

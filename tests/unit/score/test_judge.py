@@ -14,6 +14,7 @@ from services.common.errors import DomainError, FailedPrecondition, Unavailable
 from services.score import judge, metrics, profiles, trajectories
 from services.score.evaluation import Ghosts, passes
 from services.score.judge import Judge, Judgement, Quality, Rollout
+from services.score.store import Store
 from simulator.game import simulate_game
 
 PLAYS = simulate_game(21, 12).plays
@@ -78,7 +79,7 @@ class Suite:
 
 
 async def judged(suite: Suite) -> Mapping[tuple[str, str], Judgement]:
-    await during(Judge(suite, 0.001), suite.all_told.wait)
+    await during(Judge(suite, Store("sqlite://"), 0.001), suite.all_told.wait)
     return suite.recorded
 
 
@@ -145,6 +146,14 @@ async def test_no_play_is_lost_while_stable_is_loaded_again_after_a_crash() -> N
     assert list(await judged(Suite(failures={"stable": [LOADING] * 20}))) == names(PLAYS)
 
 
+async def test_a_judge_that_starts_anew_goes_on_after_the_last_play_judged() -> None:
+    suite, store = Suite(), Store("sqlite://")
+    for _ in range(2):
+        suite.all_told.clear()
+        await during(Judge(suite, store, 0.001), suite.all_told.wait)
+    assert suite.times == Counter(names(PLAYS))
+
+
 async def test_judging_ends_with_the_rollout() -> None:
     suite = Suite()
 
@@ -154,7 +163,7 @@ async def test_judging_ends_with_the_rollout() -> None:
         while suite.watching.is_set():
             await asyncio.sleep(0)
 
-    await during(Judge(suite, 0.001), ended)
+    await during(Judge(suite, Store("sqlite://"), 0.001), ended)
 
 
 def test_ghosts_that_come_true_have_no_error_and_the_players_own_score() -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -49,6 +50,17 @@ def test_what_was_kept_is_there_after_a_new_start_with_where_to_go_on(store: Sto
     again = Store(url)
     assert again.resume_token() == "second"
     assert known(again) == [(1, ANN), (1, BOB)]
+    again.close()
+
+
+def test_it_is_known_after_a_new_start_how_far_a_rollout_was_judged(store: Store, url: str) -> None:
+    began, anew = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    for token in ("first", "second"):
+        store.keep_judged("models/ghosting/rollouts/1", began, token)
+    again = Store(url)
+    assert again.judged("models/ghosting/rollouts/1", began) == "second"
+    assert again.judged("models/ghosting/rollouts/1", anew) == ""
+    assert again.judged("models/ghosting/rollouts/2", began) == ""
     again.close()
 
 
