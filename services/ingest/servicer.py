@@ -22,7 +22,7 @@ from services.ingest.policies import Reason
 from services.ingest.rows import Batch, StoredPlay
 from services.ingest.store import Receipt, Store
 from services.ingest.watch import Watch
-from services.ingest.writer import Writer
+from services.ingest.writer import Feed, Writer
 
 T = TypeVar("T")
 
@@ -111,7 +111,7 @@ class IngestServicer:
         taken: asyncio.Queue[tuple[int, asyncio.Future[Receipt]] | int | None] = asyncio.Queue(_UNACKNOWLEDGED)
 
         async def take() -> None:
-            stream = ""
+            stream, feed = "", Feed()
             try:
                 async for request in requests_:
                     if request.stream:
@@ -121,9 +121,8 @@ class IngestServicer:
                             continue
                     play = requests.play_ids(request.play, "play")
                     samples = convert.batch_from_message(request.samples)
-                    await taken.put(
-                        (request.sequence, await self._writer.append(Batch(play, samples, stream, request.sequence)))
-                    )
+                    batch = Batch(play, samples, stream, request.sequence)
+                    await taken.put((request.sequence, await self._writer.append(batch, feed)))
             finally:
                 await taken.put(None)
 

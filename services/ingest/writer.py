@@ -4,6 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from services.ingest.rows import Batch
@@ -17,8 +18,16 @@ WAITING_SAMPLES = 524_288
 """Samples that wait to be stored, of all streams; more are not taken from the network meanwhile."""
 
 
+@dataclass(eq=False, slots=True)
+class Feed:
+    """The batches of one call: none of them is stored after one that was not, which would tell them out of order."""
+
+    broken: bool = False
+
+
 class _Waiting(NamedTuple):
     batch: Batch
+    feed: Feed
     receipt: asyncio.Future[Receipt]
 
 
@@ -40,13 +49,14 @@ class Writer:
             await self._changed.wait_for(lambda: not self._n_samples)
         self._task.cancel()
 
-    async def append(self, batch: Batch) -> asyncio.Future[Receipt]:
-        """Take a batch, once there is room for it.
+    async def append(self, batch: Batch, feed: Feed) -> asyncio.Future[Receipt]:
+        """Take the next batch of a call, once there is room for it.
 
         Returns:
-            Done when the batch is on disk; or failed with the `DomainError` that kept it from there.
+            Done when the batch is on disk; or failed with the `DomainError` that kept it from there, and cancelled
+            when an earlier one of the call was kept from there.
         """
-        waiting = _Waiting(batch, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(batch, feed, asyncio.get_running_loop().create_future())
         async with self._changed:
             await self._changed.wait_for(lambda: self._n_samples < WAITING_SAMPLES)
             self._waiting.append(waiting)
@@ -60,20 +70,24 @@ class Writer:
             async with self._changed:
                 await self._changed.wait_for(lambda: self._waiting)
             group = self._next_group()
-            results: Sequence[Receipt | Exception]
+            whole = [waiting for waiting in group if not waiting.feed.broken]
+            results: Sequence[Receipt | Exception] = []
             try:
-                results = await loop.run_in_executor(
-                    self._executor, self._store.append, [waiting.batch for waiting in group]
-                )
+                if whole:
+                    results = await loop.run_in_executor(
+                        self._executor, self._store.append, [waiting.batch for waiting in whole]
+                    )
             except Exception as error:
-                results = [error] * len(group)
-            for waiting, result in zip(group, results, strict=True):
-                if waiting.receipt.cancelled():
-                    continue
+                results = [error] * len(whole)
+            for (_, feed, receipt), result in zip(whole, results, strict=True):
                 if isinstance(result, Exception):
-                    waiting.receipt.set_exception(result)
-                else:
-                    waiting.receipt.set_result(result)
+                    if not (feed.broken or receipt.cancelled()):
+                        receipt.set_exception(result)
+                    feed.broken = True
+                elif not receipt.cancelled():
+                    receipt.set_result(result)
+            for waiting in group:
+                waiting.receipt.cancel()
             async with self._changed:
                 self._n_samples -= sum(len(waiting.batch.samples) for waiting in group)
                 self._changed.notify_all()
