@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +109,7 @@ def command(environment: Path, repository: Path, ports: Ports) -> tuple[list[str
 
 @asynccontextmanager
 async def running(environment: Path, repository: Path, log: Path, ports: Ports | None = None) -> AsyncIterator[Triton]:
-    """A server that is ready; stopped at the end, with nothing left in shared memory.
+    """A server that is ready; stopped at the end, with no process and nothing in shared memory left.
 
     Args:
         environment: virtual environment made by `deploy/triton/install.py`.
@@ -137,6 +137,8 @@ async def running(environment: Path, repository: Path, log: Path, ports: Ports |
             except TimeoutError:
                 process.kill()
                 await process.wait()
+        with suppress(ProcessLookupError):  # models' processes outlive a server that was killed
+            os.killpg(process.pid, signal.SIGKILL)
         for left in Path("/dev/shm").glob(f"{_shared_memory_prefix(ports)}*"):  # noqa: S108
             left.unlink(missing_ok=True)
 

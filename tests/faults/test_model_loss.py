@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import tritonclient.grpc.aio as triton_grpc
 
@@ -95,7 +96,7 @@ async def test_a_model_that_triton_lost_is_loaded_again(triton: Triton, predicti
         assert await client.is_model_ready("ghosting-2.0.0", "1")
 
 
-async def test_a_triton_that_restarts_is_given_its_models_again(
+async def test_a_triton_that_restarts_is_given_its_models_again_and_a_killed_one_leaves_no_process(
     folder: Path, triton: Triton, predicting: Predicting
 ) -> None:
     before = (await predicting.recovered()).recovery_count
@@ -107,9 +108,15 @@ async def test_a_triton_that_restarts_is_given_its_models_again(
         return "Triton lost it" in version.state_description
 
     await until(noticed)
-    async with launcher.running(TRITON_ENVIRONMENT, folder / "models", folder / "log", triton.ports):
+    async with launcher.running(TRITON_ENVIRONMENT, folder / "models", folder / "log", triton.ports) as again:
         version = await predicting.recovered(before + 1)
         assert version.state_description == ""
+        models = [psutil.Process(pid) for pid in stubs(again.process.pid)]
+        again.process.kill()
+        await again.process.wait()
+    assert models
+    _, alive = psutil.wait_procs(models, timeout=10)
+    assert not alive
 
 
 def stubs(server: int) -> list[int]:

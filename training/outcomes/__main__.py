@@ -3,32 +3,13 @@
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from functools import partial
+from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from training import plugin
 from training.outcomes import command, evaluate, network, passes, trees
-from training.outcomes.passes import Float, Passes
-
-MODELS = {"live": "pass-outcome", "retrospective": "pass-outcome-retrospective"}
-GOLDEN_ROWS = 4
-TOLERANCE = 1e-3
-"""Largest difference of a probability of the golden example."""
-
-
-class Model(Protocol):
-    """A fitted model."""
-
-    made_with: str
-
-    def predict(self, measurements: Float) -> Float:
-        """Probabilities (n, 3)."""
-
-    def export(self, path: Path) -> None:
-        """Write it as ONNX."""
+from training.outcomes.passes import Passes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +17,18 @@ class Entry:
     """A version.
 
     Attributes:
-        version: PEP 440.
-        description: what it is.
+        version: what it is.
         fit: fits it.
     """
 
-    version: str
-    description: str
-    fit: Callable[[Passes, Passes, tuple[str, ...], int], Model]
+    version: command.Version
+    fit: Callable[[Passes, Passes, tuple[str, ...], int], command.Model]
 
 
+_version = partial(command.Version, "training.outcomes", "pass-outcome")
 ENTRIES = {
-    "trees": Entry("1.0.0", "Boosted trees for completion and interception, calibrated", trees.fit),
-    "network": Entry("2.0.0", "A small network for completion and interception, calibrated", network.fit),
+    "trees": Entry(_version("1.0.0", "Boosted trees for completion and interception, calibrated"), trees.fit),
+    "network": Entry(_version("2.0.0", "A small network for completion and interception, calibrated"), network.fit),
 }
 
 
@@ -64,27 +44,12 @@ def main() -> None:
 
 
 def _train(arguments: argparse.Namespace) -> dict[str, Any]:
-    entry, setting = ENTRIES[arguments.name], arguments.setting
+    entry = ENTRIES[arguments.name]
     train, validation, test = command.passes_of(arguments)
-    feature_set = passes.feature_set_of(setting)
-    model = entry.fit(train, validation, feature_set.tensors[0].entries, arguments.seed)
-    out = arguments.out or Path("models/ghostback_models") / setting / f"pass_outcome_{arguments.name}"
-    out.mkdir(parents=True, exist_ok=True)
-    model.export(out / plugin.ARTIFACT)
-    answers = plugin.run(out / plugin.ARTIFACT, {"measurements": test.measurements})
-    metrics = evaluate.report(test, answers["probability"], train)
-    golden = test.measurements[np.flatnonzero(test.actual)[:GOLDEN_ROWS]]
-    plugin.write(
-        out,
-        plugin.Identity(MODELS[setting], entry.version, "pass-outcome", entry.description, TOLERANCE),
-        feature_set,
-        {"measurements": golden},
-        {"probability": model.predict(golden)},
-        {"measurements": train.measurements},
-        metrics,
-        command.provenance("training.outcomes", arguments, model.made_with),
-    )
-    return metrics
+    names = passes.feature_set_of(arguments.setting).tensors[0].entries
+    model = entry.fit(train, validation, names, arguments.seed)
+    report = partial(evaluate.report, test, train=train)
+    return command.write(arguments, model, entry.version, train.measurements, test.measurements, test.actual, report)
 
 
 def _show(arguments: argparse.Namespace, metrics: dict[str, Any], seconds: float) -> None:

@@ -5,14 +5,17 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from rich.table import Table
 
-from training import scenes
+from training import plugin, scenes
 from training.outcomes import passes
-from training.outcomes.passes import Passes
+from training.outcomes.passes import Float, Passes
 
 SETTINGS = ("live", "retrospective")
 TRAIN_SEEDS = range(11_000, 20_000)
@@ -20,7 +23,44 @@ TRAIN_SEEDS = range(11_000, 20_000)
 VALIDATION_SEEDS = range(20_000, 30_000)
 TEST_SEEDS = range(30_000, 40_000)
 
+GOLDEN_ROWS = 4
+TOLERANCE = 1e-3
+"""Largest difference of a probability of the golden example."""
+
 Metrics = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What a training makes.
+
+    Attributes:
+        module: of the training.
+        task: what its models forecast.
+        number: PEP 440.
+        description: a sentence without its full stop.
+    """
+
+    module: str
+    task: str
+    number: str
+    description: str
+
+    def model(self, setting: str) -> str:
+        """Name of the model that it is a version of."""
+        return self.task if setting == "live" else f"{self.task}-{setting}"
+
+
+class Model(Protocol):
+    """A fitted model."""
+
+    made_with: str
+
+    def predict(self, measurements: Float) -> Float:
+        """Probabilities (n, n_outcomes)."""
+
+    def export(self, path: Path) -> None:
+        """Write it as ONNX."""
 
 
 def run(
@@ -58,8 +98,49 @@ def passes_of(arguments: argparse.Namespace) -> list[Passes]:
     ]
 
 
-def provenance(module: str, arguments: argparse.Namespace, made_with: str) -> dict[str, str]:
-    """What the manifest tells of how a version was made."""
+def write(
+    arguments: argparse.Namespace,
+    model: Model,
+    version: Version,
+    train: Float,
+    test: Float,
+    actual: NDArray[np.bool_],
+    report: Callable[[Float], Metrics],
+) -> Metrics:
+    """Write a model as a plugin.
+
+    Args:
+        arguments: of the command line.
+        model: the model.
+        version: what it is.
+        train: (n_train, n) measurements that it was fitted to.
+        test: (n_test, n) measurements that it was not fitted to.
+        actual: (n_test,) whether the quarterback chose the receiver.
+        report: makes the metrics of what it says of those.
+
+    Returns:
+        The metrics.
+    """
+    setting, folder = arguments.setting, f"{version.task.replace('-', '_')}_{arguments.name}"
+    out = arguments.out or Path("models/ghostback_models") / setting / folder
+    out.mkdir(parents=True, exist_ok=True)
+    model.export(out / plugin.ARTIFACT)
+    metrics = report(plugin.run(out / plugin.ARTIFACT, {"measurements": test})["probability"])
+    golden = test[np.flatnonzero(actual)[:GOLDEN_ROWS]]
+    plugin.write(
+        out,
+        plugin.Identity(version.model(setting), version.number, version.task, version.description, TOLERANCE),
+        passes.feature_set_of(setting, version.task),
+        {"measurements": golden},
+        {"probability": model.predict(golden)},
+        {"measurements": train},
+        metrics,
+        _provenance(arguments, version.module, model.made_with),
+    )
+    return metrics
+
+
+def _provenance(arguments: argparse.Namespace, module: str, made_with: str) -> dict[str, str]:
     drawn = ", ".join(f"{part} {seeds[0]}-{seeds[-1]}" for part, seeds in _seeds(arguments).items())
     return {
         "data": f"every receiver of the passes of simulated games of {scenes.PLAYS_A_GAME} plays: {drawn}",

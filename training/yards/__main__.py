@@ -1,23 +1,21 @@
 """Train the model of yards after catch: `python -m training.yards network --setting live`."""
 
 import argparse
-from pathlib import Path
+from functools import partial
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
-from training import plugin
 from training.outcomes import command
 from training.yards import catches, evaluate, network
 
-MODELS = {"live": "yards-after-catch", "retrospective": "yards-after-catch-retrospective"}
-VERSION = "1.0.0"
-DESCRIPTION = "A small network for a distribution over whole yards after the catch"
+VERSION = command.Version(
+    "training.yards",
+    "yards-after-catch",
+    "1.0.0",
+    "A small network for a distribution over whole yards after the catch",
+)
 NAME = "network"
-GOLDEN_ROWS = 4
-TOLERANCE = 1e-3
-"""Largest difference of a probability of the golden example."""
 
 
 def main() -> None:
@@ -32,27 +30,10 @@ def main() -> None:
 
 
 def _train(arguments: argparse.Namespace) -> dict[str, Any]:
-    setting = arguments.setting
     train, validation, test = map(catches.caught, command.passes_of(arguments))
-    feature_set = catches.feature_set_of(setting)
     model = network.fit(train, validation, arguments.seed)
-    out = arguments.out or Path("models/ghostback_models") / setting / f"yards_after_catch_{NAME}"
-    out.mkdir(parents=True, exist_ok=True)
-    model.export(out / plugin.ARTIFACT)
-    answers = plugin.run(out / plugin.ARTIFACT, {"measurements": test.catch})
-    metrics = evaluate.report(test, answers["probability"].astype(np.float64), train)
-    golden = test.catch[np.flatnonzero(test.actual)[:GOLDEN_ROWS]]
-    plugin.write(
-        out,
-        plugin.Identity(MODELS[setting], VERSION, "yards-after-catch", DESCRIPTION, TOLERANCE),
-        feature_set,
-        {"measurements": golden},
-        {"probability": model.predict(golden)},
-        {"measurements": train.catch},
-        metrics,
-        command.provenance("training.yards", arguments, model.made_with),
-    )
-    return metrics
+    report = partial(evaluate.report, test, train=train)
+    return command.write(arguments, model, VERSION, train.catch, test.catch, test.actual, report)
 
 
 def _show(arguments: argparse.Namespace, metrics: dict[str, Any], seconds: float) -> None:

@@ -3,10 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from services.features import feature_sets
 from services.predict.outcomes import Outcome
 from services.predict.yards import FIRST_YARDS, N_YARDS
-from training.outcomes import passes
 from training.outcomes.passes import Float, Floats, Passes
 
 LAST_YARDS = FIRST_YARDS + N_YARDS - 1
@@ -14,11 +12,6 @@ AIR_YARDS, END_ZONE = 0, 1
 """Columns of the measurements."""
 _ROUNDING = 0.01
 """Yards that a gain to the end zone may be off."""
-
-
-def feature_set_of(setting: str) -> feature_sets.FeatureSet:
-    """The feature set of a setting, `live` or `retrospective`."""
-    return passes.feature_set_of(setting, "yards-after-catch")
 
 
 def caught(every: Passes) -> Passes:

@@ -16,7 +16,7 @@ _WIDTH = 0.05
 _YARDS = np.arange(FIRST_YARDS, LAST_YARDS + 1)
 
 
-def report(passes: Passes, probability: Floats, train: Passes) -> dict[str, object]:
+def report(passes: Passes, probability: Float, train: Passes) -> dict[str, object]:
     """Everything that is told of a model: of passes as thrown, and of those to every receiver, beside baselines.
 
     Args:

@@ -16,12 +16,13 @@ from services.predict import outcomes
 from simulator.game import simulate_game
 from training import plugin
 from training.outcomes import evaluate, network, passes, trees
-from training.outcomes.__main__ import ENTRIES, MODELS, Model
+from training.outcomes.__main__ import ENTRIES
+from training.outcomes.command import SETTINGS, Model
 from training.outcomes.passes import Passes
 
 STATISTICS = Path(__file__).parents[3] / "docs" / "statistics.md"
 BUILT_IN = Path(next(iter(ghostback_models.__path__)))
-SHIPPED = [(setting, name) for setting in MODELS for name in ENTRIES]
+SHIPPED = [(setting, name) for setting in SETTINGS for name in ENTRIES]
 GAMES = {seed: simulate_game(seed, 40) for seed in (61, 62, 63)}
 
 
@@ -36,7 +37,7 @@ def of_games(setting: str, *seeds: int) -> Passes:
     return Passes.concatenate([of_game(setting, seed) for seed in seeds])
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=SETTINGS)
 def setting(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -152,14 +153,14 @@ def test_the_calibration_error_of_nflfastr_weighs_groups_by_catches() -> None:
 @pytest.mark.parametrize(("setting", "name"), SHIPPED)
 def test_a_built_in_version_is_what_its_manifest_says(setting: str, name: str) -> None:
     folder = BUILT_IN / setting / f"pass_outcome_{name}"
-    manifest = tomllib.loads((folder / "manifest.toml").read_text())
+    manifest, version = tomllib.loads((folder / "manifest.toml").read_text()), ENTRIES[name].version
     for part in ("artifact", "golden", "training_inputs"):
         assert hashlib.sha256((folder / manifest[part]["file"]).read_bytes()).hexdigest() == manifest[part]["sha256"]
-    assert (manifest["name"], manifest["version"]) == (MODELS[setting], ENTRIES[name].version)
+    assert (manifest["name"], manifest["version"]) == (version.model(setting), version.number)
     assert manifest["feature_set_digest"] == feature_sets.get(manifest["feature_set"]).digest
 
 
-@pytest.mark.parametrize("built_in", MODELS)
+@pytest.mark.parametrize("built_in", SETTINGS)
 def test_built_in_versions_know_more_than_baselines_about_a_game_they_never_saw(built_in: str) -> None:
     held = of_games(built_in, 61, 62, 63)
     for name in ENTRIES:
@@ -178,7 +179,7 @@ def table(setting: str, event: str) -> list[str]:
         name: json.loads((BUILT_IN / setting / f"pass_outcome_{name}" / "metrics.json").read_text()) for name in ENTRIES
     }
     for kind, thrown in (("actual", "as thrown"), ("all", "to everyone")):
-        said = {f"{name} {ENTRIES[name].version}": metrics[kind][event]["model"] for name, metrics in told.items()}
+        said = {f"{name} {ENTRIES[name].version.number}": metrics[kind][event]["model"] for name, metrics in told.items()}
         one = told["trees"][kind][event]
         said |= {name.replace("_", " "): one[name] for name in ("air_yards", "base_rate", "truth")}
         for who, errors in said.items():
@@ -187,7 +188,7 @@ def table(setting: str, event: str) -> list[str]:
 
 
 @pytest.mark.parametrize("event", evaluate.EVENTS)
-@pytest.mark.parametrize("setting", MODELS)
+@pytest.mark.parametrize("setting", SETTINGS)
 def test_the_document_tells_the_figures_of_the_shipped_models(setting: str, event: str) -> None:
     text = STATISTICS.read_text()
     for row in table(setting, event):

@@ -14,10 +14,10 @@ from services.features import feature_sets
 from services.predict.yards import FIRST_YARDS, N_YARDS
 from simulator.game import simulate_game
 from training import plugin
-from training.outcomes import fitting, passes
+from training.outcomes import command, fitting, passes
 from training.outcomes.passes import Passes
 from training.yards import catches, evaluate, network
-from training.yards.__main__ import MODELS, NAME, VERSION
+from training.yards.__main__ import NAME, VERSION
 from training.yards.network import Network
 
 STATISTICS = Path(__file__).parents[3] / "docs" / "statistics.md"
@@ -33,7 +33,7 @@ def of_games(setting: str, *seeds: int) -> Passes:
     return catches.caught(Passes.concatenate(parts))
 
 
-@pytest.fixture(scope="module", params=MODELS)
+@pytest.fixture(scope="module", params=command.SETTINGS)
 def setting(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -57,7 +57,7 @@ def fitted(parts: tuple[Passes, Passes], epochs: int) -> Network:
 
 def measured(**values: float) -> np.ndarray:
     """Measurements (1, 19), 0 but for some columns."""
-    entries = catches.feature_set_of("live").tensors[0].entries
+    entries = passes.feature_set_of("live", VERSION.task).tensors[0].entries
     row = np.zeros((1, len(entries)), np.float32)
     for name, value in values.items():
         row[0, entries.index(name.replace("_", " ") + " yd")] = value
@@ -159,17 +159,17 @@ def test_the_score_of_a_certain_forecast_is_how_far_it_is_off() -> None:
     assert evaluate.errors(known, certain)["mean_error"] == pytest.approx(3.0)
 
 
-@pytest.mark.parametrize("built_in", MODELS)
+@pytest.mark.parametrize("built_in", command.SETTINGS)
 def test_a_built_in_version_is_what_its_manifest_says(built_in: str) -> None:
     folder = BUILT_IN / built_in / f"yards_after_catch_{NAME}"
     manifest = tomllib.loads((folder / "manifest.toml").read_text())
     for part in ("artifact", "golden", "training_inputs"):
         assert hashlib.sha256((folder / manifest[part]["file"]).read_bytes()).hexdigest() == manifest[part]["sha256"]
-    assert (manifest["name"], manifest["version"]) == (MODELS[built_in], VERSION)
+    assert (manifest["name"], manifest["version"]) == (VERSION.model(built_in), VERSION.number)
     assert manifest["feature_set_digest"] == feature_sets.get(manifest["feature_set"]).digest
 
 
-@pytest.mark.parametrize("built_in", MODELS)
+@pytest.mark.parametrize("built_in", command.SETTINGS)
 def test_built_in_versions_know_more_than_baselines_about_games_they_never_saw(built_in: str) -> None:
     held = of_games(built_in, 61, 62)
     path = BUILT_IN / built_in / f"yards_after_catch_{NAME}" / "model.onnx"
@@ -180,12 +180,12 @@ def test_built_in_versions_know_more_than_baselines_about_games_they_never_saw(b
     assert scores["model"] < 0.95 * min(scores["air_yards"], scores["base_rate"])
 
 
-@pytest.mark.parametrize("built_in", MODELS)
+@pytest.mark.parametrize("built_in", command.SETTINGS)
 def test_the_document_tells_the_figures_of_the_shipped_models(built_in: str) -> None:
     text = STATISTICS.read_text()
     told = json.loads((BUILT_IN / built_in / f"yards_after_catch_{NAME}" / "metrics.json").read_text())
     for kind, thrown in (("actual", "as thrown"), ("all", "to everyone")):
         for who, errors in told[kind]["yards"].items():
-            name = f"{NAME} {VERSION}" if who == "model" else who.replace("_", " ")
+            name = f"{NAME} {VERSION.number}" if who == "model" else who.replace("_", " ")
             figures = " | ".join(f"{errors[error]:.4f}" for error in evaluate.ERRORS)
             assert f"| {thrown} | {name} | {figures} |" in text
