@@ -73,7 +73,10 @@ class ServerTls:
         return grpc.dynamic_ssl_server_credentials(_configuration(shown), fetch, require)  # type: ignore[arg-type]
 
     def serve_metrics(self, port: int, host: str) -> Any:
-        """Serve the metrics page by HTTPS, to the callers that the server speaks with."""
+        """Serve the metrics page by HTTPS, to the callers that the server speaks with.
+
+        An authority that is trusted no longer is until the next start.
+        """
         certificate, key = self._files
         metrics, _ = prometheus_client.start_http_server(
             port, host, certfile=str(certificate), keyfile=str(key), **self._metrics_callers()
@@ -86,6 +89,8 @@ class ServerTls:
             if pem is not shown:
                 shown = pem
                 context.load_cert_chain(certificate, key)
+                if self._ca:
+                    context.load_verify_locations(self._ca)
                 connection.context = context
 
         cast(ssl.SSLSocket, metrics.socket).context.sni_callback = show

@@ -308,6 +308,27 @@ async def test_a_new_certificate_is_shown_without_a_restart_also_by_the_metrics_
         assert float(expiry) - time.time() > 99 * 86400
 
 
+async def test_a_new_authority_of_callers_is_trusted_without_a_restart_also_by_the_metrics_page(tmp_path: Path) -> None:
+    async with world(tmp_path, "certificate") as started:
+        new = Authority(tmp_path, "new")
+        own = new.issue("caller", READER)
+        trusting = ssl.create_default_context(cafile=started.authority.ca)
+        trusting.load_cert_chain(own.certificate, own.key)
+        with started.authority.ca.open("a") as trusted:
+            trusted.write(new.ca.read_text())
+
+        async def is_let_in() -> bool:
+            try:
+                async with started.calling(own) as calls:
+                    await calls.list()
+                await asyncio.to_thread(urllib.request.urlopen, started.server.metrics, context=trusting)
+            except (grpc.aio.AioRpcError, OSError):
+                return False
+            return True
+
+        await until(is_let_in)
+
+
 async def test_a_changed_policy_and_changed_keys_hold_without_a_restart(tmp_path: Path) -> None:
     async with world(tmp_path, "token") as started:
         async with started.calling(None, started.issuer.token("ann")) as calls:

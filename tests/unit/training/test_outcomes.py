@@ -179,7 +179,9 @@ def table(setting: str, event: str) -> list[str]:
         name: json.loads((BUILT_IN / setting / f"pass_outcome_{name}" / "metrics.json").read_text()) for name in ENTRIES
     }
     for kind, thrown in (("actual", "as thrown"), ("all", "to everyone")):
-        said = {f"{name} {ENTRIES[name].version.number}": metrics[kind][event]["model"] for name, metrics in told.items()}
+        said = {
+            f"{name} {ENTRIES[name].version.number}": metrics[kind][event]["model"] for name, metrics in told.items()
+        }
         one = told["trees"][kind][event]
         said |= {name.replace("_", " "): one[name] for name in ("air_yards", "base_rate", "truth")}
         for who, errors in said.items():
