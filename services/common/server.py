@@ -34,8 +34,10 @@ Services = Sequence[Service]
 
 _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 _HEALTH_CALLS = 256
-_REFUSED_SECONDS = 1.0
 """Calls in flight beyond the limit of our own: health is told to whoever asks when the limit is reached."""
+_REFUSED_SECONDS = 1.0
+_REFUSED_CALLS = 32
+"""Calls that a connection carries beyond the limit of a caller, and that are refused; more wait on his side."""
 _PING_MILLISECONDS = 10_000
 """Clients that ping more often than this lose their connection."""
 
@@ -135,7 +137,7 @@ def _options(settings: ServiceSettings) -> list[tuple[str, int]]:
         ("grpc.http2.bdp_probe", 0),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_response_bytes),
-        ("grpc.max_concurrent_streams", settings.max_concurrent_calls),
+        ("grpc.max_concurrent_streams", settings.max_calls_per_peer + _REFUSED_CALLS),
         ("grpc.server_handshake_timeout_ms", round(1000 * settings.handshake_seconds)),
         ("grpc.keepalive_time_ms", round(1000 * settings.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", round(1000 * settings.keepalive_seconds / 3)),

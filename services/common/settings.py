@@ -60,7 +60,7 @@ class ServiceSettings(BaseSettings):
     ] = 128
     max_calls_at_work: Annotated[
         int, Field(gt=0, description="Calls that are worked on at a time; others wait for their turn.")
-    ] = 128
+    ] = 32
     queue_seconds: Annotated[
         float,
         Field(gt=0, description="How long a call may wait for its turn; a twentieth of it where a queue stands."),

@@ -31,9 +31,6 @@ class IngestSettings(ServiceSettings):
     max_calls_per_peer: Annotated[
         int, Field(gt=0, description="Calls and streams in flight of one caller; those beyond are refused.")
     ] = 64
-    max_calls_at_work: Annotated[
-        int, Field(gt=0, description="Calls that are worked on at a time; others wait for their turn.")
-    ] = 64
     request_memory_bytes: Annotated[
         int, Field(gt=0, description="Memory for requests being served, 50 bytes for each byte; others wait.")
     ] = 64 * 1024 * 1024

@@ -56,6 +56,7 @@ class IngestServicer:
         self._store = store
         self._thread = ThreadPoolExecutor(1, "store")
         self._readers = ThreadPoolExecutor(_READERS, "read")
+        self._watcher = ThreadPoolExecutor(1, "watch")
         self._editing = asyncio.Lock()
         self._writer = Writer(store, self._thread)
         self._over, self._edited = _Bell(), _Bell()
@@ -65,6 +66,7 @@ class IngestServicer:
         await self._writer.close()
         await asyncio.to_thread(self._thread.shutdown)
         await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._watcher.shutdown)
 
     async def UpdateGame(self, request: pb.UpdateGameRequest, context: Any) -> Message:
         """Create or replace a game."""
@@ -185,18 +187,30 @@ class IngestServicer:
         return wire.view(pb.ListPlaysResponse)(plays=map(_message, plays[:size]), next_page_token=token)
 
     async def WatchPlays(self, request: pb.WatchPlaysRequest, context: Any) -> AsyncIterator[pb.WatchPlaysResponse]:
-        """Tell of plays; nothing is queued, each is read from the store when the caller is ready."""
+        """Tell of plays; nothing is queued, each is read from the store when the caller is ready.
+
+        Streams read one after the other, so that many that begin together keep no other call waiting.
+        """
         game_id = requests.game_id(request.parent, "parent") if request.parent else ""
         scope = f"WatchPlays {request.parent}"
         resumed = paging.read_token(scope, request.resume_token, "resume_token")
         after = int(resumed) if resumed else request.completed_after.ToMicroseconds()
         watch = Watch(self._store, game_id, after, request.live)
         bell = self._edited if request.live else self._over
+
+        def news() -> list[pb.WatchPlaysResponse]:
+            return [
+                wire.view(pb.WatchPlaysResponse)(
+                    play=_message(stored),
+                    resume_token=paging.make_token(scope, str(stored.completed)) if stored.completed else "",
+                )
+                for stored in watch.news()
+            ]
+
         while True:
             rung = bell.rung
-            for stored in (found := await self._read(watch.news)):
-                token = paging.make_token(scope, str(stored.completed)) if stored.completed else ""
-                yield wire.view(pb.WatchPlaysResponse)(play=_message(stored), resume_token=token)
+            for response in (found := await asyncio.get_running_loop().run_in_executor(self._watcher, news)):
+                yield response
             if not found:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(rung.wait(), _WATCH_SECONDS)

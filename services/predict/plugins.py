@@ -17,6 +17,8 @@ from services.predict import registry
 from services.predict.registry import Changes, ModelVersion, Registry
 from services.predict.triton import ModelServer
 
+_REST = 4
+"""How long nobody's look begins, of the time that the one before took."""
 _log = structlog.get_logger()
 _ROWS = {pb.TENSOR_ROW_DEFENDER: "defender", pb.TENSOR_ROW_TARGET: "target", pb.TENSOR_ROW_PASS: "pass"}
 _SETTINGS = {source_pb2.SETTING_LIVE: "live", source_pb2.SETTING_RETROSPECTIVE: "retrospective"}
@@ -42,12 +44,27 @@ class Plugins:
         self._features = features
         self._feature_sets = dict(FEATURE_SETS)
         self._looking = asyncio.Lock()
+        self._next: asyncio.Task[Changes] | None = None
+        self._rested = 0.0
         self._work: set[asyncio.Task[None]] = set()
 
     async def rescan(self) -> Changes:
-        """Look once and take over what is found; what is gone is unloaded when its calls have ended."""
+        """Look once and take over what is found; what is gone is unloaded when its calls have ended.
+
+        All who ask before a look begins share it, and after each there is a rest: however many ask, looking takes
+        only a part of the time.
+        """
+        self._next = self._next or asyncio.create_task(self._look_next())
+        return await asyncio.shield(self._next)
+
+    async def _look_next(self) -> Changes:
+        clock = asyncio.get_running_loop().time
         async with self._looking:
-            return self._take(await self._look())
+            await asyncio.sleep(self._rested - clock())
+            self._next, began = None, clock()
+            changes = self._take(await self._look())
+            self._rested = clock() + _REST * (clock() - began)
+            return changes
 
     async def watch(self, seconds: float) -> None:
         """Look every so many seconds; what two looks in a row agree on is taken over.
