@@ -18,7 +18,7 @@ from services.predict.registry import Changes, ModelVersion, Registry
 from services.predict.triton import ModelServer
 
 _REST = 4
-"""How long nobody's look begins, of the time that the one before took."""
+"""How long to rest after a look that was asked for, in times of what it took."""
 _log = structlog.get_logger()
 _ROWS = {pb.TENSOR_ROW_DEFENDER: "defender", pb.TENSOR_ROW_TARGET: "target", pb.TENSOR_ROW_PASS: "pass"}
 _SETTINGS = {source_pb2.SETTING_LIVE: "live", source_pb2.SETTING_RETROSPECTIVE: "retrospective"}
