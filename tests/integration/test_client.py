@@ -71,7 +71,7 @@ async def test_plays_are_streamed_without_asyncio_and_by_several_threads(
 
 async def test_every_call_of_the_client_is_there_without_asyncio_too() -> None:
     def calls(client: type) -> set[str]:
-        return {name for name in vars(client) if not name.startswith("_")}
+        return {name for name in dir(client) if not name.startswith("_")}
 
     assert calls(Client) == calls(SyncClient)
 

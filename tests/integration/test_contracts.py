@@ -90,7 +90,7 @@ async def test_a_broken_contract_is_told_with_what_was_expected_and_got(
     assert 'headers.x-ghostback-arm expected equal "nobody" got "stable"' in words
     assert "error.reason expected GAME_UNKNOWN got PLAY_UNKNOWN" in words
     assert "error.code expected NOT_FOUND got OK" in words
-    assert "1 kept, 3 broken" in words
+    assert "1 kept, 3 broken" in words, output
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,11 @@ class Traced:
     suite: Suite
     client: Client
     collector: Collector
-    play: Play
+    passes: list[Play]
+
+    @property
+    def play(self) -> Play:
+        return self.passes[0]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +48,7 @@ async def traced(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Trac
                 await client.update_game(game.game)
                 async for _ in feed.stream(client, game.plays):
                     pass
-                yield Traced(running, client, collector, next(play for play in game.plays if play.forward_pass))
+                yield Traced(running, client, collector, [play for play in game.plays if play.forward_pass])
 
 
 def page(traced: Traced, name: str, accept: str = "") -> str:
@@ -69,9 +73,11 @@ async def spans_of(collector: Collector, method: str, services: set[str]) -> dic
 
 async def test_ghosts_are_one_trace_from_predict_to_triton(traced: Traced) -> None:
     async with asyncio.timeout(30):
-        while not [each async for each in traced.client.list_statistics(traced.play.name)]:
-            await asyncio.sleep(0.1)  # Until then score asks of the play as well, and lookups of the same are shared.
-    await traced.client.predict_ghosts(traced.play.name)
+        for play in traced.passes:  # Until then score asks too, and lookups and calls of Triton may be shared.
+            while not [each async for each in traced.client.list_statistics(play.name)]:
+                await asyncio.sleep(0.1)
+    for _ in range(3):
+        await traced.client.predict_ghosts(traced.play.name)
     method = "ghostback.predict.v1.PredictService/PredictGhosts"
     spans = await spans_of(traced.collector, method, PARTS - {"ghostback-score"})
     for _, span in spans.values():

@@ -38,7 +38,7 @@ async def send_tags(
         while not outbox.finished:
             begin: asyncio.Future[int] = asyncio.get_running_loop().create_future()
             call = method(outbox.requests(stream, begin))
-            _keep_server_status(call)
+            keep_server_status(call)
             try:
                 async for response in call:
                     attempts.succeeded()
@@ -239,7 +239,7 @@ class _Outbox:
             await self._changed.wait()
 
 
-def _keep_server_status(call: grpc.aio.StreamStreamCall[Any, Any]) -> None:
+def keep_server_status(call: grpc.aio.StreamStreamCall[Any, Any]) -> None:
     """Let a call that was just made end with the server's status when a write fails because the server ended it.
 
     grpc.aio puts INTERNAL in its place (https://github.com/grpc/grpc/issues/36066). It still does when

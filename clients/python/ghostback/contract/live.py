@@ -14,6 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2
 from grpc_status import rpc_status
 
+from ghostback import streams
 from ghostback.client import Addresses, Client
 from ghostback.contract import descriptors, offline, paths, state
 from ghostback.contract.document import Contract, ContractError, Interaction, Refusal, Unreachable
@@ -117,6 +118,7 @@ async def _call(
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
     rpc = method_call(iter(requests), timeout=interaction.timeout, metadata=tuple(interaction.metadata.items()))
+    streams.keep_server_status(rpc)
     responses: list[Message] = []
     headers: dict[str, str] = {}
     try:
