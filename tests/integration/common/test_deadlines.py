@@ -94,9 +94,12 @@ async def test_a_call_that_is_given_up_is_given_up_upstream(features: Hanging, p
 async def test_a_deadline_is_passed_on_less_what_it_takes_to_tell_that_it_passed(
     features: Hanging, predict: Any
 ) -> None:
-    with pytest.raises(grpc.aio.AioRpcError) as raised:
-        await predict.PredictGhosts(ghosts(), timeout=SECONDS)
-    told = failure(raised.value)
+    for _ in range(3):
+        with pytest.raises(grpc.aio.AioRpcError) as raised:
+            await predict.PredictGhosts(ghosts(), timeout=SECONDS)
+        told = failure(raised.value)
+        if told.reason:  # on a busy machine the caller's own clock may end the call before the answer is there
+            break
     assert (told.code, told.reason) == ("DEADLINE_EXCEEDED", "DEADLINE_EXCEEDED")
     assert "features" in told.message
     assert features.seconds is not None
