@@ -153,12 +153,7 @@ class Store:
         if not superseded:
             query = query.where(KeptPlayRow.superseded_by.is_(None))
         with self._snapshot() as session:
-            return [
-                KeptStatistic(
-                    row.id, _name(play), play.revision, _statistic(row), _utc(play.time), until and _utc(until)
-                )
-                for row, play, until in session.execute(query)
-            ]
+            return [_kept(row, play, until) for row, play, until in session.execute(query)]
 
     def latest(self) -> int:
         """Sequence of the play that was kept last; 0 at first."""
